@@ -1,0 +1,33 @@
+import type { DataBlock, TextBlock } from '../messages/block.js';
+import type { ToolSpec } from '../models/chat-model.js';
+
+/** A piece of a tool's output while it runs; `text` pieces are joined, `data` pieces stand alone. */
+export type ToolChunk =
+  | { type: 'text'; text: string }
+  | { type: 'data'; media_type: string; data: string }
+  | { type: 'url'; media_type: string; url: string };
+
+export interface ToolContext {
+  readonly tool_call_id: string;
+  readonly signal: AbortSignal;
+}
+
+/** A refusal or failure a tool wants the model to read; anything else that is thrown is reported to the model in general words. */
+export class ToolError extends Error {
+  override readonly name = 'ToolError';
+}
+
+/**
+ * A tool of an agent. `run` gets input that was parsed from JSON and validated against `input_schema`, streams its output, and ends by
+ * returning (success) or throwing (error). It must end soon after `context.signal` aborts.
+ */
+export interface Tool extends ToolSpec {
+  readonly is_read_only: boolean;
+  /** May run beside other concurrency-safe calls of the same model turn. */
+  readonly is_concurrency_safe: boolean;
+  /** May be run again when the outcome of a call is unknown after a crash. */
+  readonly is_idempotent: boolean;
+  run(input: unknown, context: ToolContext): AsyncIterable<ToolChunk>;
+}
+
+export type ToolOutput = (TextBlock | DataBlock)[];
