@@ -1,6 +1,14 @@
 import { z } from 'zod';
-import { DataBlock, Metadata, PermissionRule, TextBlock, Timestamp, ToolCallBlock, ToolResultBlock } from '../messages/block.js';
-import { ErrorInfo, FinishedReason, Msg } from '../messages/message.js';
+import {
+  DataBlock,
+  Metadata,
+  PermissionRule,
+  TextBlock,
+  Timestamp,
+  ToolCallBlock,
+  ToolResultBlock,
+} from '../messages/block.js';
+import { ErrorInfo, FinishedReason, Msg, Usage } from '../messages/message.js';
 
 /**
  * The events of a session: AgentScope's 28 types, with `run_id`, and ISO-8601 UTC times. What we add travels as CUSTOM events
@@ -11,7 +19,8 @@ const ofReply = { ...base, reply_id: z.string() };
 const ofBlock = { ...ofReply, block_id: z.string() };
 const ofCall = { ...ofReply, tool_call_id: z.string() };
 
-const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) => z.object({ type: z.literal(type), ...shape });
+const event = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
+  z.object({ type: z.literal(type), ...shape });
 
 export const ReplyStart = event('REPLY_START', {
   ...ofReply,
@@ -130,8 +139,16 @@ export type EventOf<T extends AgentEventType> = Extract<AgentEvent, { type: T }>
 export const CUSTOM_EVENTS = {
   /** A user message entered the transcript: `{message: Msg}`. Emitted when a run takes it up, so all tabs see it in its place. */
   user_message: z.object({ message: Msg }),
-  /** What a dead attempt streamed beyond its last checkpoint is withdrawn: blocks not named are removed from the reply. */
-  reply_rewound: z.object({ reply_id: z.string(), keep_block_ids: z.array(z.string()) }),
+  /**
+   * What a dead attempt streamed beyond its last checkpoint is withdrawn: blocks of the reply that `keep_block_ids` does not name are
+   * removed, and the reply is unfinished again. A tool result is named `result:<tool_call_id>`, every other block by its id, so a call can
+   * be kept while its result is withdrawn: such a call goes back to `pending`. `usage`, when given, replaces that of the reply.
+   */
+  reply_rewound: z.object({
+    reply_id: z.string(),
+    keep_block_ids: z.array(z.string()),
+    usage: Usage.nullable().optional(),
+  }),
   /** A whole reply was withdrawn from the transcript. */
   reply_removed: z.object({ reply_id: z.string() }),
   /** Events up to `up_to_seq` are no longer in the log: re-read the transcript and continue at its `as_of_seq`. */

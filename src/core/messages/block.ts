@@ -15,7 +15,9 @@ const blockBase = {
   metadata: Metadata.optional(),
 };
 
-export const TextBlock = z.object({ type: z.literal('text'), text: z.string(), ...blockBase }).meta({ id: 'TextBlock' });
+export const TextBlock = z
+  .object({ type: z.literal('text'), text: z.string(), ...blockBase })
+  .meta({ id: 'TextBlock' });
 export type TextBlock = z.infer<typeof TextBlock>;
 
 export const ThinkingBlock = z

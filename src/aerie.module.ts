@@ -1,0 +1,124 @@
+import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { ScheduleModule } from '@nestjs/schedule';
+import { MIGRATIONS } from '../migrations/all.js';
+import { AgentEntity } from './agents/agent.entity.js';
+import { AgentsModule } from './agents/agents.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import type { Authenticator } from './auth/authenticator.js';
+import { AUDITED } from './auth/policy.audit.js';
+import { CredentialEntity } from './credentials/credential.entity.js';
+import { CredentialsModule } from './credentials/credentials.module.js';
+import { type CredentialType, CredentialTypeRegistry } from './credentials/types/credential-type.js';
+import { demoCredentialType } from './credentials/types/demo/demo.type.js';
+import { createOpenAiCredentialType } from './credentials/types/openai/openai.type.js';
+import { EventsModule } from './events/events.module.js';
+import { HealthModule } from './health/health.module.js';
+import { ModelsModule } from './models/models.module.js';
+import { Config, loadConfig } from './platform/config/config.js';
+import { CryptoModule } from './platform/crypto/crypto.module.js';
+import { DatabaseModule } from './platform/database/database.module.js';
+import { ErrorFilter } from './platform/http/error.filter.js';
+import { RouteTable } from './platform/http/route-table.js';
+import { validationPipe } from './platform/http/validation.pipe.js';
+import { Resources } from './platform/lifecycle/resources.js';
+import { ServiceState } from './platform/lifecycle/service-state.js';
+import { loggingModule } from './platform/logging/logging.module.js';
+import { QueueModule } from './platform/queue/queue.module.js';
+import { RedisModule } from './platform/redis/redis.module.js';
+import type { StreamProtocol } from './protocols/protocol.js';
+import { ProtocolsModule } from './protocols/protocols.module.js';
+import { MessageEntity, RunEntity, SessionInputEntity, SessionLeaseEntity } from './runs/run.entity.js';
+import { RunsModule } from './runs/runs.module.js';
+import { SessionEntity } from './sessions/session.entity.js';
+import { SessionsModule } from './sessions/sessions.module.js';
+import { ToolsModule } from './tools/tools.module.js';
+import type { ToolFactory } from './tools/tools.service.js';
+
+/** Every way to extend the service from a host application. */
+export interface AerieOptions {
+  /** Default: read from the environment. */
+  readonly config?: Config;
+  /** Says who the caller is, in place of AUTH_MODE. */
+  readonly authenticator?: Authenticator;
+  /** Credential types beside the service's own; a type that exists twice stops the start. */
+  readonly credentialTypes?: readonly CredentialType[];
+  /** Tools beside the service's own, chosen per caller, agent and session. */
+  readonly tools?: readonly ToolFactory[];
+  /** Stream protocols beside the service's own. */
+  readonly protocols?: readonly StreamProtocol[];
+}
+
+export const ENTITIES = [
+  AgentEntity,
+  CredentialEntity,
+  SessionEntity,
+  SessionLeaseEntity,
+  RunEntity,
+  SessionInputEntity,
+  MessageEntity,
+];
+
+const FEATURES: Type[] = [
+  AgentsModule,
+  CredentialsModule,
+  ModelsModule,
+  SessionsModule,
+  RunsModule,
+  HealthModule,
+  ProtocolsModule,
+];
+for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
+
+/** What every room of the service stands on. */
+@Global()
+@Module({})
+class FoundationModule {
+  static forRoot(options: AerieOptions, routes: RouteTable): DynamicModule {
+    const types = [demoCredentialType, createOpenAiCredentialType(), ...(options.credentialTypes ?? [])];
+    return {
+      module: FoundationModule,
+      providers: [
+        { provide: Config, useFactory: () => options.config ?? loadConfig() },
+        { provide: RouteTable, useValue: routes },
+        { provide: CredentialTypeRegistry, useFactory: () => new CredentialTypeRegistry(types) },
+        Resources,
+        ServiceState,
+      ],
+      exports: [Config, RouteTable, CredentialTypeRegistry, Resources, ServiceState],
+    };
+  }
+}
+
+/** The embeddable service. The shipped one is this with its defaults (`app.module.ts`). */
+@Module({})
+export class AerieModule {
+  static forRoot(options: AerieOptions = {}, routes = new RouteTable()): DynamicModule {
+    return {
+      module: AerieModule,
+      imports: [
+        FoundationModule.forRoot(options, routes),
+        loggingModule(),
+        ScheduleModule.forRoot(),
+        DatabaseModule.forRoot({ entities: ENTITIES, migrations: MIGRATIONS }),
+        CryptoModule,
+        RedisModule,
+        QueueModule,
+        EventsModule,
+        AuthModule.forRoot(options.authenticator),
+        ToolsModule.forRoot(options.tools ?? []),
+        CredentialsModule,
+        ModelsModule,
+        AgentsModule,
+        SessionsModule,
+        RunsModule,
+        ProtocolsModule.forRoot(options.protocols ?? []),
+        HealthModule,
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ErrorFilter },
+        { provide: APP_PIPE, useFactory: validationPipe },
+      ],
+    };
+  }
+}

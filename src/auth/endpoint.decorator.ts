@@ -1,0 +1,46 @@
+import { applyDecorators, HttpCode } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
+import type { z } from 'zod';
+import { ERROR_STATUS, type ErrorCode } from '../platform/http/errors.js';
+import { Problem } from '../platform/http/wire.js';
+import { Policy, Public } from './policy.js';
+import type { Scope } from './principal.js';
+
+export interface EndpointOptions {
+  readonly summary: string;
+  readonly description?: string;
+  readonly policy: Scope | 'public';
+  readonly status?: number;
+  /** Shape of the answer; absent for 204. */
+  readonly response?: z.ZodType;
+  /** Media type of an answer that is not JSON. */
+  readonly produces?: string;
+  readonly errors?: readonly ErrorCode[];
+}
+
+const ALWAYS: readonly ErrorCode[] = ['host_not_allowed', 'origin_not_allowed', 'internal_error'];
+const AUTHENTICATED: readonly ErrorCode[] = ['validation_failed', 'unauthenticated', 'forbidden'];
+
+/** One route's policy, status and documentation, with the codes it may answer. */
+export function Endpoint(options: EndpointOptions): MethodDecorator {
+  const isPublic = options.policy === 'public';
+  const status = options.status ?? 200;
+  const codes = [...ALWAYS, ...(isPublic ? [] : AUTHENTICATED), ...(options.errors ?? [])];
+  const byStatus = Map.groupBy(codes, (code) => ERROR_STATUS[code]);
+  return applyDecorators(
+    options.policy === 'public' ? Public() : Policy(options.policy),
+    HttpCode(status),
+    ApiOperation({ summary: options.summary, description: options.description }),
+    ApiResponse({
+      status,
+      description: 'Success',
+      ...(options.produces
+        ? { content: { [options.produces]: { schema: { type: 'string' } } } }
+        : { standardSchema: options.response as never }),
+    }),
+    ...[...byStatus].map(([code, names]) =>
+      ApiResponse({ status: code, description: [...new Set(names)].join(', '), standardSchema: Problem as never }),
+    ),
+    ...(isPublic ? [] : [ApiSecurity('user'), ApiSecurity('jwt')]),
+  );
+}

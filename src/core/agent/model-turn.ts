@@ -1,0 +1,118 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentEvent } from '../events/agent-event.js';
+import { ModelError, type ModelPart } from '../models/chat-model.js';
+import { blockEnd, closeModelCall } from './closing.js';
+import { PartMapper } from './part-mapper.js';
+import { abandon, type ReplyContext } from './reply-context.js';
+import type { BoundModel, ModelErrorOutcome } from './reply-request.js';
+
+const DEFAULT_RETRIES = 2;
+const FIRST_BACKOFF_MS = 250;
+const MAX_WAIT_MS = 30_000;
+
+/** A stream whose first part has arrived. */
+interface Opened {
+  iterator: AsyncIterator<ModelPart>;
+  first: ModelPart;
+  attempt: number;
+}
+
+/**
+ * One model turn: tries the model and then the fallback until one of them sends a first part, and maps what it streams. Throws what ends
+ * the reply; the model call is then still open.
+ */
+export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
+  const { model, fallback } = ctx.request;
+  yield modelCallStart(ctx, model);
+  let opened = await open(ctx, model, fallback !== null);
+  if (opened === null && fallback !== null) {
+    yield* closeModelCall(ctx);
+    yield modelCallStart(ctx, fallback);
+    opened = await open(ctx, fallback, false);
+  }
+  if (opened === null) return;
+  try {
+    yield* stream(ctx, opened);
+  } catch (error) {
+    if (error instanceof ModelError) ctx.request.onModelError?.(error, opened.attempt, 'fail');
+    throw error;
+  } finally {
+    abandon(opened.iterator);
+  }
+}
+
+function modelCallStart(ctx: ReplyContext, bound: BoundModel): AgentEvent {
+  ctx.inModelCall = true;
+  return ctx.emit({ type: 'MODEL_CALL_START', model_name: bound.model.name });
+}
+
+/** Null when the fallback is to be tried. */
+async function open(ctx: ReplyContext, bound: BoundModel, hasFallback: boolean): Promise<Opened | null> {
+  const { max_retries = DEFAULT_RETRIES, onModelError } = ctx.request;
+  for (let attempt = 1; ; attempt += 1) {
+    let iterator: AsyncIterator<ModelPart> | null = null;
+    try {
+      ctx.throwIfAborted();
+      iterator = call(ctx, bound);
+      const pending = iterator;
+      const step = await ctx.race(() => pending.next());
+      if (step.done === true) throw new ModelError('upstream', 'The stream ended before its first part.');
+      return { iterator, first: step.value, attempt };
+    } catch (error) {
+      if (iterator !== null) abandon(iterator);
+      if (!(error instanceof ModelError)) throw error;
+      const will: ModelErrorOutcome =
+        error.retryable && attempt <= max_retries ? 'retry' : hasFallback ? 'fallback' : 'fail';
+      onModelError?.(error, attempt, will);
+      if (will === 'fail') throw error;
+      if (will === 'fallback') return null;
+      await backOff(ctx, error, attempt);
+    }
+  }
+}
+
+function call(ctx: ReplyContext, { model, parameters }: BoundModel): AsyncIterator<ModelPart> {
+  const { system_prompt, history, toolkit } = ctx.request;
+  const { msg } = ctx.reply;
+  // A snapshot: the message grows while the model may still be reading its input.
+  const messages = msg.content.length === 0 ? history : [...history, { ...msg, content: [...msg.content] }];
+  const stream = model.stream({
+    system: system_prompt,
+    messages,
+    tools: toolkit.specs,
+    parameters,
+    signal: ctx.signal,
+  });
+  return stream[Symbol.asyncIterator]();
+}
+
+async function backOff(ctx: ReplyContext, error: ModelError, attempt: number): Promise<void> {
+  const { sleep = defaultSleep, random = Math.random } = ctx.request;
+  const advised = error.options.retry_after_ms;
+  const ms = advised ?? FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
+  await ctx.race(() => sleep(Math.min(ms, MAX_WAIT_MS), ctx.signal));
+}
+
+const defaultSleep = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal });
+
+async function* stream(ctx: ReplyContext, opened: Opened): AsyncGenerator<AgentEvent, void, void> {
+  const mapper = new PartMapper(ctx);
+  const { iterator } = opened;
+  const next = () => iterator.next();
+  let part = opened.first;
+  for (;;) {
+    if (part.type === 'finish') break;
+    const body = mapper.map(part);
+    if (Array.isArray(body)) for (const one of body) yield ctx.emit(one);
+    else if (body !== null) yield ctx.emit(body);
+    const step = await ctx.race(next);
+    if (step.done === true) throw new ModelError('upstream', 'The stream ended without a finish.');
+    part = step.value;
+  }
+  for (const [id, kind] of ctx.openBlocks) {
+    ctx.openBlocks.delete(id);
+    yield ctx.emit(blockEnd(id, kind));
+  }
+  ctx.inModelCall = false;
+  yield ctx.emit({ type: 'MODEL_CALL_END', ...part.usage, finished_reason: 'completed' });
+}

@@ -1,0 +1,125 @@
+import type { AgentEvent } from '../events/agent-event.js';
+import type { ReplyReducer } from '../events/reply-reducer.js';
+import type { ToolCallBlock } from '../messages/block.js';
+import type { ReplyRequest } from './reply-request.js';
+
+type ReplyEvent = Exclude<AgentEvent, { type: 'CUSTOM' }>;
+export type EventBody = ReplyEvent extends infer E
+  ? E extends ReplyEvent
+    ? Omit<E, 'id' | 'created_at' | 'run_id' | 'reply_id'>
+    : never
+  : never;
+
+export type OpenBlock = 'text' | 'thinking' | 'tool_call';
+
+/** Thrown inside the loop when the signal of the request aborts. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
+/** What the parts of the loop share while one reply runs. */
+export class ReplyContext {
+  readonly reply: ReplyReducer;
+  inModelCall = false;
+  /** Blocks of the running model call that are not closed, in the order of their start. */
+  readonly openBlocks = new Map<string, OpenBlock>();
+  private readonly controller = new AbortController();
+  private interrupt: (() => void) | null = null;
+  private lastTime = Number.NaN;
+  private lastIso = '';
+
+  constructor(readonly request: ReplyRequest) {
+    this.reply = request.reply;
+    if (request.signal.aborted) this.onAbort();
+    else request.signal.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  /** The signal of models and tools: also aborts when the reply is abandoned by its consumer. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  get aborted(): boolean {
+    return this.request.signal.aborted;
+  }
+
+  /** Completes an event and applies it; the caller yields it at once. */
+  emit(body: EventBody): AgentEvent {
+    const { newId, run_id, reply_id } = this.request;
+    const event = { id: newId(), created_at: this.now(), run_id, reply_id, ...body } as AgentEvent;
+    this.reply.apply(event);
+    return event;
+  }
+
+  /** Calls without an ended result, in the order of the model. */
+  unresolvedCalls(): ToolCallBlock[] {
+    return this.reply.msg.content.filter((block): block is ToolCallBlock => {
+      if (block.type !== 'tool_call') return false;
+      const result = this.reply.result(block.id);
+      return result === undefined || result.state === 'running';
+    });
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw new Interrupted();
+  }
+
+  /**
+   * Awaits work that may ignore the signal. One slot instead of `Promise.race`: racing every delta against one long-lived promise would
+   * keep a reaction per delta alive. So only one race may be under way at a time.
+   */
+  race<T>(work: () => PromiseLike<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.throwIfAborted();
+      this.interrupt = () => reject(new Interrupted());
+      work().then(
+        (value) => {
+          this.interrupt = null;
+          resolve(value);
+        },
+        (error: Error) => {
+          this.interrupt = null;
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** Tells the caller what a client must not see. */
+  report(error: unknown): void {
+    try {
+      this.request.onError?.(error);
+    } catch {
+      // The reply must still be closed.
+    }
+  }
+
+  dispose(abandoned: boolean): void {
+    this.request.signal.removeEventListener('abort', this.onAbort);
+    if (abandoned) this.controller.abort();
+  }
+
+  private readonly onAbort = (): void => {
+    this.controller.abort(this.request.signal.reason);
+    this.interrupt?.();
+  };
+
+  private now(): string {
+    const date = this.request.clock();
+    const time = date.getTime();
+    if (time !== this.lastTime) {
+      this.lastTime = time;
+      this.lastIso = date.toISOString();
+    }
+    return this.lastIso;
+  }
+}
+
+/** Lets go of an iterator without waiting for it; whatever it still throws is nobody's business. */
+export function abandon(iterator: AsyncIterator<unknown>): void {
+  try {
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  } catch {
+    // A custom iterator may throw synchronously.
+  }
+}

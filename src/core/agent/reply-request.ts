@@ -1,0 +1,49 @@
+import type { ReplyReducer } from '../events/reply-reducer.js';
+import type { Metadata } from '../messages/block.js';
+import type { Msg } from '../messages/message.js';
+import type { ChatModel, ModelError } from '../models/chat-model.js';
+import type { Toolkit } from './toolkit.js';
+
+/** A model together with the request parameters it is called with. */
+export interface BoundModel {
+  readonly model: ChatModel;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** What happens after a model error: the same model again, the fallback model, or the end of the reply. */
+export type ModelErrorOutcome = 'retry' | 'fallback' | 'fail';
+
+/** Everything one reply needs. All state lives in `reply`, which is owned by the caller. */
+export interface ReplyRequest {
+  readonly reply_id: string;
+  readonly run_id: string;
+  readonly session_id: string;
+  readonly agent_name: string;
+  readonly system_prompt: string;
+  /** The conversation before this reply, oldest first. */
+  readonly history: readonly Msg[];
+  /** `ReplyReducer.blank(reply_id, agent_name)` for a new reply, or one over a checkpoint. Each event is applied before it is yielded. */
+  readonly reply: ReplyReducer;
+  readonly model: BoundModel;
+  readonly fallback: BoundModel | null;
+  readonly toolkit: Toolkit;
+  readonly max_iters: number;
+  /** Model turns of this reply that were made by earlier runs. */
+  readonly start_iter?: number;
+  /** Further attempts per model, before its first part only; default 2. */
+  readonly max_retries?: number;
+  /** Bound on the output of one tool call, in UTF-16 units; default 200,000. */
+  readonly max_tool_output_chars?: number;
+  /** Metadata of a new reply's message. */
+  readonly metadata?: Metadata;
+  readonly signal: AbortSignal;
+  readonly newId: () => string;
+  readonly clock: () => Date;
+  /** Waits between attempts; an abort ends the wait whether or not this listens to the signal. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** In [0, 1); the jitter of the back-off. */
+  readonly random?: () => number;
+  readonly onModelError?: (error: ModelError, attempt: number, will: ModelErrorOutcome) => void;
+  /** What a client must not see: unexpected exceptions of models, tools and the loop. */
+  readonly onError?: (error: unknown) => void;
+}

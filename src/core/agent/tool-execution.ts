@@ -1,0 +1,99 @@
+import type { AgentEvent } from '../events/agent-event.js';
+import type { ToolCallBlock } from '../messages/block.js';
+import { abandon, type EventBody, type ReplyContext } from './reply-context.js';
+import { CallRun } from './tool-run.js';
+import type { ToolChunk } from './tool.js';
+
+/** What came of pulling one run: a chunk, its end, or what it threw. */
+type Arrival = { run: CallRun } & ({ step: IteratorResult<ToolChunk> } | { error: unknown });
+
+/** Runs calls in order; neighbours that are concurrency-safe run together. Every call gets a result. */
+export async function* executeCalls(
+  ctx: ReplyContext,
+  calls: readonly ToolCallBlock[],
+): AsyncGenerator<AgentEvent, void, void> {
+  let batch: CallRun[] = [];
+  for (const call of calls) {
+    const run = new CallRun(ctx, call);
+    if (run.concurrent) {
+      batch.push(run);
+      continue;
+    }
+    if (batch.length > 0) yield* executeBatch(ctx, batch);
+    batch = [];
+    yield* executeBatch(ctx, [run]);
+  }
+  if (batch.length > 0) yield* executeBatch(ctx, batch);
+}
+
+/** Pull-based: a run is asked for its next chunk only when the last one was taken by the consumer. */
+async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): AsyncGenerator<AgentEvent, void, void> {
+  const pulls = new Pulls();
+  const active = new Set(runs);
+  try {
+    for (const run of runs) {
+      ctx.throwIfAborted();
+      const start = run.start();
+      if (start !== null) yield ctx.emit(start);
+    }
+    for (const run of runs) {
+      const refusal = run.open();
+      if (refusal === null) pulls.pull(run);
+      else yield* emitAll(ctx, refusal, run, active);
+    }
+    const next = () => pulls.next();
+    while (active.size > 0) {
+      const arrival = await ctx.race(next);
+      const { run } = arrival;
+      if ('error' in arrival) {
+        yield* emitAll(ctx, run.failed(arrival.error), run, active);
+      } else if (arrival.step.done === true) {
+        yield* emitAll(ctx, run.succeeded(), run, active);
+      } else {
+        for (const body of run.chunk(arrival.step.value)) yield ctx.emit(body);
+        pulls.pull(run);
+      }
+    }
+  } finally {
+    for (const run of active) if (run.iterator !== null) abandon(run.iterator);
+  }
+}
+
+function* emitAll(ctx: ReplyContext, bodies: EventBody[], run: CallRun, active: Set<CallRun>): Generator<AgentEvent> {
+  active.delete(run);
+  for (const body of bodies) yield ctx.emit(body);
+}
+
+/** Collects the answers of several iterators in the order in which they come. */
+class Pulls {
+  private readonly ready: Arrival[] = [];
+  private waiter: ((arrival: Arrival) => void) | null = null;
+
+  pull(run: CallRun): void {
+    const { iterator } = run;
+    if (iterator === null) return;
+    try {
+      iterator.next().then(
+        (step) => this.arrive({ run, step }),
+        (error: unknown) => this.arrive({ run, error }),
+      );
+    } catch (error) {
+      this.arrive({ run, error });
+    }
+  }
+
+  next(): Promise<Arrival> {
+    const first = this.ready.shift();
+    if (first !== undefined) return Promise.resolve(first);
+    return new Promise((resolve) => {
+      this.waiter = resolve;
+    });
+  }
+
+  private arrive(arrival: Arrival): void {
+    const { waiter } = this;
+    this.waiter = null;
+    if (waiter !== null) waiter(arrival);
+    else this.ready.push(arrival);
+  }
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { ToolSpec } from '../models/chat-model.js';
+import type { Tool } from './tool.js';
+
+/** Schemas are compiled once per schema object; null marks one that cannot be compiled. */
+const compiled = new WeakMap<object, z.ZodType | null>();
+
+const MAX_ISSUES = 5;
+
+export type ParsedInput = { ok: true; input: unknown } | { ok: false; message: string };
+
+/** The named tools of one reply. */
+export class Toolkit {
+  private readonly tools = new Map<string, Tool>();
+  readonly specs: readonly ToolSpec[];
+
+  constructor(tools: Iterable<Tool> = []) {
+    for (const tool of tools) {
+      if (this.tools.has(tool.name)) throw new Error(`Two tools are named "${tool.name}".`);
+      this.tools.set(tool.name, tool);
+    }
+    this.specs = [...this.tools.values()].map(({ name, description, input_schema }) => ({
+      name,
+      description,
+      input_schema,
+    }));
+  }
+
+  get(name: string): Tool | undefined {
+    return this.tools.get(name);
+  }
+}
+
+/**
+ * Parses the JSON text of a call and validates it. A schema with keywords that cannot be compiled is not enforced here: it is the tool's
+ * own. The value is passed on as the model wrote it (no defaults filled in), because approvals are bound to it.
+ */
+export function parseToolInput(tool: Tool, text: string): ParsedInput {
+  let input: unknown;
+  try {
+    input = text.trim() === '' ? {} : JSON.parse(text);
+  } catch (error) {
+    return { ok: false, message: `The input of tool "${tool.name}" is not valid JSON: ${(error as Error).message}` };
+  }
+  const result = schemaOf(tool.input_schema)?.safeParse(input);
+  if (result === undefined || result.success) return { ok: true, input };
+  const issues = result.error.issues.slice(0, MAX_ISSUES).map((issue) => `${pathOf(issue.path)}: ${issue.message}`);
+  const more = result.error.issues.length - issues.length;
+  if (more > 0) issues.push(`and ${more} more`);
+  return { ok: false, message: `The input of tool "${tool.name}" is invalid. ${issues.join('; ')}` };
+}
+
+function schemaOf(schema: Record<string, unknown>): z.ZodType | null {
+  let type = compiled.get(schema);
+  if (type === undefined) {
+    try {
+      type = z.fromJSONSchema(schema);
+    } catch {
+      type = null;
+    }
+    compiled.set(schema, type);
+  }
+  return type;
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`),
+    'input',
+  );
+}

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+
+/** JSON Schema (draft 2020-12) of an object: what a form shows and a validator checks. */
+export const ParameterSchema = z
+  .object({
+    type: z.literal('object'),
+    properties: z.record(z.string(), z.record(z.string(), z.unknown())),
+    required: z.array(z.string()),
+  })
+  .meta({ id: 'ParameterSchema' });
+export type ParameterSchema = z.infer<typeof ParameterSchema>;
+
+/** Per parameter: null or `{hidden: true}` takes it away, anything else is laid over the provider's schema of it. */
+const ParameterOverrides = z.record(z.string(), z.record(z.string(), z.unknown()).nullable());
+export type ParameterOverrides = z.infer<typeof ParameterOverrides>;
+
+/** What is known of one model: media types it reads and writes, its sizes in tokens, and the parameters a call may carry. */
+export const ModelCard = z
+  .object({
+    type: z.literal('chat_model'),
+    name: z.string().min(1),
+    label: z.string().min(1),
+    status: z.enum(['active', 'deprecated', 'sunset']),
+    deprecated_at: z.string().nullable(),
+    input_types: z.array(z.string()),
+    output_types: z.array(z.string()),
+    context_size: z.int().positive(),
+    output_size: z.int().positive(),
+    parameter_schema: ParameterSchema,
+    parameters_overrides: ParameterOverrides,
+  })
+  .meta({ id: 'ModelCard' });
+export type ModelCard = z.infer<typeof ModelCard>;
+
+export type ModelCardFacts = Pick<ModelCard, 'output_types' | 'output_size' | 'parameters_overrides'>;
+
+export const THINKING_TYPE = 'application/x-thinking';
+
+/**
+ * The parameters of one model from those of its provider: `thinking_*` only for models that think aloud, `voice` only for models that
+ * speak, `max_tokens` bounded by the model's output, then the card's overrides. An override never brings back what the rules removed.
+ */
+export function mergeParameterSchema(base: ParameterSchema, card: ModelCardFacts): ParameterSchema {
+  const thinks = card.output_types.includes(THINKING_TYPE);
+  const speaks = card.output_types.some((type) => type.startsWith('audio/'));
+  const properties: ParameterSchema['properties'] = {};
+  for (const [name, schema] of Object.entries(base.properties)) {
+    if (name.startsWith('thinking_') && !thinks) continue;
+    if (name === 'voice' && !speaks) continue;
+    const override = card.parameters_overrides[name];
+    if (override === null || override?.hidden === true) continue;
+    const bounded = name === 'max_tokens' ? { ...schema, maximum: card.output_size } : schema;
+    properties[name] = { ...bounded, ...override };
+  }
+  return { type: 'object', properties, required: base.required.filter((name) => name in properties) };
+}
+
+/** A card whose parameter schema follows from its provider's. */
+export function buildModelCard(base: ParameterSchema, facts: Omit<ModelCard, 'type' | 'parameter_schema'>): ModelCard {
+  return { type: 'chat_model', ...facts, parameter_schema: mergeParameterSchema(base, facts) };
+}

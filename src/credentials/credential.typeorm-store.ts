@@ -1,0 +1,56 @@
+import { Injectable } from '@nestjs/common';
+import { Like } from 'typeorm';
+import type { Principal } from '../auth/principal.js';
+import { Database } from '../platform/database/database.js';
+import { jsonColumns, pageOf } from '../platform/database/pages.js';
+import type { ListQuery, Page } from '../platform/http/wire.js';
+import { CredentialEntity } from './credential.entity.js';
+import { CredentialStore, type CredentialContent, type CredentialRecord } from './credential.store.js';
+
+@Injectable()
+export class CredentialTypeormStore extends CredentialStore {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  async create(principal: Principal, id: string, content: CredentialContent): Promise<void> {
+    await this.rows.insert(jsonColumns({ ...own(principal), id, ...content }));
+  }
+
+  get(principal: Principal, id: string): Promise<CredentialRecord | null> {
+    return this.rows.findOneBy({ ...own(principal), id });
+  }
+
+  list(principal: Principal, query: ListQuery): Promise<Page<CredentialRecord>> {
+    return pageOf(this.rows, own(principal), query);
+  }
+
+  async names(principal: Principal, prefix: string): Promise<string[]> {
+    const pattern = `${prefix.replace(/[\\%_]/g, '\\$&')}%`;
+    const rows = await this.rows.find({ select: { name: true }, where: { ...own(principal), name: Like(pattern) } });
+    return rows.map((row) => row.name);
+  }
+
+  update(
+    principal: Principal,
+    id: string,
+    change: (record: CredentialRecord) => CredentialContent,
+  ): Promise<CredentialRecord | null> {
+    return this.database.dataSource.transaction(async (manager) => {
+      const where = { ...own(principal), id };
+      const row = await manager.findOne(CredentialEntity, { where, lock: { mode: 'pessimistic_write' } });
+      return row && manager.save(Object.assign(row, change(row), { updated_at: new Date() }));
+    });
+  }
+
+  async delete(principal: Principal, id: string): Promise<boolean> {
+    const result = await this.rows.delete({ ...own(principal), id });
+    return (result.affected ?? 0) > 0;
+  }
+
+  private get rows() {
+    return this.database.dataSource.getRepository(CredentialEntity);
+  }
+}
+
+const own = ({ tenant_id, user_id }: Principal) => ({ tenant_id, user_id });

@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import type { ChatModel } from '../../core/models/chat-model.js';
+import type { ModelCard } from '../../core/models/model-card.js';
+
+/**
+ * A kind of credential: its fields, the models it opens, and how a model is made of it. `schema` is strict, holds a `type` literal equal
+ * to `type`, and marks secrets by `.meta({ format: 'password', writeOnly: true })`.
+ */
+export interface CredentialType<S extends z.ZodObject = z.ZodObject> {
+  readonly type: string;
+  readonly title: string;
+  readonly schema: S;
+  readonly models: readonly ModelCard[];
+  /** An open catalogue: a model name without a card is allowed. */
+  readonly allowsUnlistedModels: boolean;
+  createChatModel(data: z.infer<S>, modelName: string): ChatModel;
+}
+
+type JsonSchema = Record<string, unknown>;
+
+function unwrap(field: z.core.$ZodType): z.core.$ZodType {
+  let inner = field;
+  while (
+    inner instanceof z.ZodOptional ||
+    inner instanceof z.ZodNullable ||
+    inner instanceof z.ZodDefault ||
+    inner instanceof z.ZodPrefault ||
+    inner instanceof z.ZodReadonly
+  ) {
+    if (isSecret(inner)) return inner;
+    inner = inner.unwrap();
+  }
+  return inner;
+}
+
+function isSecret(field: z.core.$ZodType): boolean {
+  return z.globalRegistry.get(field)?.writeOnly === true;
+}
+
+/** Names of the properties that are never returned. */
+export function secretFields(schema: z.ZodObject): string[] {
+  return Object.entries(schema.shape as Record<string, z.core.$ZodType>)
+    .filter(([, field]) => isSecret(unwrap(field)))
+    .map(([name]) => name);
+}
+
+/** Named schemas become `$ref`s, which a form would have to resolve; without their names everything stands in place. */
+class NamelessRegistry extends z.core.$ZodRegistry<z.core.GlobalMeta> {
+  override get<S extends z.core.$ZodType>(schema: S): z.core.$replace<z.core.GlobalMeta, S> | undefined {
+    const meta = z.globalRegistry.get(schema);
+    return meta === undefined ? undefined : { ...meta, id: undefined };
+  }
+}
+
+/** The JSON Schema of a credential as a form needs it. */
+export function credentialJsonSchema(type: CredentialType): JsonSchema {
+  const schema = z.toJSONSchema(type.schema, { io: 'input', metadata: new NamelessRegistry() }) as JsonSchema;
+  delete schema.$schema;
+  const properties = { ...(schema.properties as Record<string, JsonSchema>) };
+  for (const [name, property] of Object.entries(properties)) properties[name] = { title: titleOf(name), ...property };
+  for (const name of secretFields(type.schema)) {
+    properties[name] = { ...properties[name], format: 'password', writeOnly: true };
+  }
+  return { ...schema, title: type.title, properties, additionalProperties: false };
+}
+
+function titleOf(name: string): string {
+  const words = name.replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export class CredentialTypeRegistry {
+  private readonly types = new Map<string, CredentialType>();
+
+  constructor(types: readonly CredentialType[]) {
+    for (const type of types) {
+      if (this.types.has(type.type)) throw new Error(`Credential type "${type.type}" is registered twice.`);
+      assertWellFormed(type);
+      this.types.set(type.type, type);
+    }
+  }
+
+  get(type: string): CredentialType | undefined {
+    return this.types.get(type);
+  }
+
+  list(): readonly CredentialType[] {
+    return [...this.types.values()];
+  }
+}
+
+/** A lax schema would store misspelt secrets in the clear, so it is refused when the process starts. */
+function assertWellFormed({ type, schema }: CredentialType): void {
+  const literal: unknown = schema.shape.type;
+  if (!(literal instanceof z.ZodLiteral) || literal.values.size !== 1 || !literal.values.has(type)) {
+    throw new Error(`The schema of credential type "${type}" needs a type literal "${type}".`);
+  }
+  if (!(schema.def.catchall instanceof z.ZodNever)) {
+    throw new Error(`The schema of credential type "${type}" must be strict.`);
+  }
+}

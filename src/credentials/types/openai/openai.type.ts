@@ -1,0 +1,72 @@
+import { createOpenAI } from '@ai-sdk/openai';
+import { z } from 'zod';
+import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
+import type { CredentialType } from '../credential-type.js';
+import { OPENAI_MODELS } from './cards.js';
+
+/** Given explicitly, since the provider package would otherwise let OPENAI_BASE_URL of the process send tenants' keys elsewhere. */
+const OPENAI_URL = 'https://api.openai.com/v1';
+
+const HeaderText = z
+  .string()
+  .trim()
+  .min(1)
+  .max(4096)
+  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
+
+const BaseUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(2048)
+  .refine(isPlain, 'must not contain a user, password, query or fragment')
+  .meta({ title: 'Base URL', description: 'Any server that speaks the Chat Completions API of OpenAI.' });
+
+const OpenAiCredential = z
+  .strictObject({
+    type: z.literal('openai_credential'),
+    name: z.string().max(256).default(''),
+    api_key: HeaderText.meta({ title: 'API key', format: 'password', writeOnly: true }),
+    organization: HeaderText.nullable().optional(),
+    base_url: BaseUrl.nullable().optional(),
+  })
+  .meta({ id: 'OpenAiCredential' });
+
+export interface OpenAiTypeOptions {
+  /** The way out of the process; tenants choose `base_url`, so a multi-tenant service passes one that refuses private targets. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** OpenAI by its Responses API, which keeps reasoning between tool calls; any other server by Chat Completions. */
+export function createOpenAiCredentialType(options: OpenAiTypeOptions = {}): CredentialType<typeof OpenAiCredential> {
+  return {
+    type: 'openai_credential',
+    title: 'OpenAI API',
+    schema: OpenAiCredential,
+    models: OPENAI_MODELS,
+    allowsUnlistedModels: true,
+    createChatModel({ api_key, organization, base_url }, modelName) {
+      const provider = createOpenAI({
+        apiKey: api_key,
+        baseURL: base_url ?? OPENAI_URL,
+        ...(organization && { organization }),
+        ...(options.fetch && { fetch: options.fetch }),
+      });
+      if (base_url || speaks(modelName)) return new AiSdkChatModel(provider.chat(modelName), { namespace: 'openai' });
+      return new AiSdkChatModel(provider.responses(modelName), {
+        namespace: 'openai',
+        // Conversations are ours to keep: nothing is to be stored at OpenAI.
+        providerOptions: { store: false },
+      });
+    },
+  };
+}
+
+/** Audio models are served by Chat Completions only. */
+function speaks(modelName: string): boolean {
+  return /(^|-)audio(-|$)/.test(modelName);
+}
+
+function isPlain(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { username, password, search, hash } = new URL(text);
+  return username + password + search + hash === '';
+}

@@ -1,0 +1,113 @@
+import {
+  APICallError,
+  EmptyResponseBodyError,
+  JSONParseError,
+  LoadAPIKeyError,
+  NoSuchModelError,
+  UnsupportedFunctionalityError,
+} from '@ai-sdk/provider';
+import { describe, expect, it } from '@jest/globals';
+import type { ErrorType } from '../../core/messages/message.js';
+import { ModelError } from '../../core/models/chat-model.js';
+import { toModelError, toThrowable } from './errors.js';
+
+const NOW = Date.parse('2026-11-20T10:00:00Z');
+
+function api(statusCode?: number, responseHeaders?: Record<string, string>, cause?: unknown): APICallError {
+  const requestBodyValues = { messages: ['what a tenant said'] };
+  return new APICallError({
+    message: 'said no',
+    url: 'http://x',
+    requestBodyValues,
+    statusCode,
+    responseHeaders,
+    cause,
+  });
+}
+
+const coded = (code: string): Error => Object.assign(new Error('broken'), { code });
+const named = (name: string): Error => Object.assign(new Error('ended'), { name });
+
+const CASES: [string, unknown, ErrorType][] = [
+  ['400', api(400), 'invalid_request'],
+  ['401', api(401), 'authentication'],
+  ['402', api(402), 'invalid_request'],
+  ['403', api(403), 'permission'],
+  ['404', api(404), 'invalid_request'],
+  ['408', api(408), 'connection'],
+  ['422', api(422), 'invalid_request'],
+  ['429', api(429), 'rate_limit'],
+  ['500', api(500), 'upstream'],
+  ['503', api(503), 'upstream'],
+  ['529', api(529), 'upstream'],
+  ['an answer that cannot be read', api(200), 'upstream'],
+  ['an answer that broke off', api(200, {}, new TypeError('terminated')), 'connection'],
+  ['no answer', api(), 'connection'],
+  ['a refused connection', api(undefined, undefined, coded('ECONNREFUSED')), 'connection'],
+  ['a name that does not resolve', coded('ENOTFOUND'), 'connection'],
+  ['a reset', new Error('wrapped', { cause: coded('ECONNRESET') }), 'connection'],
+  ['a timeout of the client', coded('UND_ERR_HEADERS_TIMEOUT'), 'connection'],
+  ['a timeout signal', named('TimeoutError'), 'connection'],
+  ["an abort that is not the caller's", named('AbortError'), 'connection'],
+  ['fetch failed', new TypeError('fetch failed'), 'connection'],
+  ['terminated', new TypeError('terminated'), 'connection'],
+  ['socket hang up', new Error('socket hang up'), 'connection'],
+  ['no key', new LoadAPIKeyError({ message: 'no key' }), 'authentication'],
+  ['no such model', new NoSuchModelError({ modelId: 'x', modelType: 'languageModel' }), 'invalid_request'],
+  ['unsupported input', new UnsupportedFunctionalityError({ functionality: 'video' }), 'invalid_request'],
+  ['garbage', new JSONParseError({ text: '{', cause: new Error('x') }), 'upstream'],
+  ['nothing', new EmptyResponseBodyError(), 'upstream'],
+  ['an error frame with a status', { message: 'too fast', statusCode: 429, data: {} }, 'rate_limit'],
+  ['an error frame without', { message: 'hm' }, 'unknown'],
+  ['a string', 'hm', 'unknown'],
+  ['anything else', new Error('hm'), 'unknown'],
+  ['undefined', undefined, 'unknown'],
+];
+
+describe('toModelError', () => {
+  it.each(CASES)('takes %s', (_, error, type) => {
+    const result = toModelError(error);
+    expect([result.type, result.message.length > 0]).toEqual([type, true]);
+  });
+
+  it('survives a circle of causes', () => {
+    const error = new Error('a');
+    error.cause = error;
+    expect(toModelError(error).type).toBe('unknown');
+  });
+
+  it.each<[Record<string, string>, number | undefined]>([
+    [{ 'retry-after': '7' }, 7000],
+    [{ 'retry-after': '0.5' }, 500],
+    [{ 'retry-after': '7', 'retry-after-ms': '120' }, 120],
+    [{ 'retry-after': 'Fri, 20 Nov 2026 10:00:30 GMT' }, 30_000],
+    [{ 'retry-after': 'Fri, 20 Nov 2026 09:00:00 GMT' }, 0],
+    [{ 'retry-after': 'soon' }, undefined],
+    [{ 'retry-after': '-5' }, undefined],
+    [{}, undefined],
+  ])('reads %j', (headers, expected) => {
+    expect(toModelError(api(429, headers), NOW).options.retry_after_ms).toBe(expected);
+    expect(toModelError(api(503, headers), NOW).options.retry_after_ms).toBe(expected);
+  });
+
+  it('keeps nothing of the request', () => {
+    const error = toModelError(api(500, {}, new Error('x')));
+    expect(error.cause).toBeUndefined();
+    expect(error.message).toBe('HTTP 500: said no');
+    expect(JSON.stringify(error)).not.toContain('tenant');
+  });
+});
+
+describe('toThrowable', () => {
+  it("gives the signal's reason after an abort, whatever broke", () => {
+    const reason = new Error('stopped');
+    expect(toThrowable(api(500), AbortSignal.abort(reason))).toBe(reason);
+  });
+
+  it('leaves model errors as they are', () => {
+    const error = new ModelError('permission', 'x');
+    const { signal } = new AbortController();
+    expect(toThrowable(error, signal)).toBe(error);
+    expect(toThrowable(api(500), signal)).toBeInstanceOf(ModelError);
+  });
+});

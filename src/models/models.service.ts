@@ -1,0 +1,55 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import type { Principal } from '../auth/principal.js';
+import type { BoundModel } from '../core/agent/reply-request.js';
+import type { ModelCard } from '../core/models/model-card.js';
+import { CredentialsService } from '../credentials/credentials.service.js';
+import { CredentialTypeRegistry } from '../credentials/types/credential-type.js';
+import { AerieError, invalid, notFound } from '../platform/http/errors.js';
+import { toFault } from '../platform/http/validation.pipe.js';
+import type { ChatModelConfig } from './chat-model-config.schema.js';
+
+@Injectable()
+export class ModelsService {
+  private readonly parameterSchemas = new WeakMap<ModelCard, z.ZodType>();
+
+  constructor(
+    private readonly types: CredentialTypeRegistry,
+    private readonly credentials: CredentialsService,
+  ) {}
+
+  list(provider: string): readonly ModelCard[] {
+    const type = this.types.get(provider);
+    if (!type) throw notFound('provider', provider);
+    return type.models;
+  }
+
+  /** Checks a model configuration before it is stored; `path` says where it stands in the request. */
+  async check(principal: Principal, config: ChatModelConfig, path: string): Promise<void> {
+    const owned = await this.credentials.typeOfOwned(principal, config.credential_id);
+    if (owned !== config.type) throw invalid(`${path}.type`, `the credential is of type ${owned}`);
+    const type = this.types.get(config.type);
+    if (!type) throw invalid(`${path}.type`, 'this service does not know this type');
+    const card = type.models.find((model) => model.name === config.model);
+    if (!card && !type.allowsUnlistedModels) throw invalid(`${path}.model`, `${config.type} has no such model`);
+    if (card) this.checkParameters(card, config.parameters, `${path}.parameters`);
+  }
+
+  /** The model a configuration names, ready to be called with the caller's own credential. */
+  async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
+    const { type, data } = await this.credentials.open(principal, config.credential_id);
+    return { model: type.createChatModel(data, config.model), parameters: config.parameters };
+  }
+
+  private checkParameters(card: ModelCard, parameters: Record<string, unknown>, path: string): void {
+    let schema = this.parameterSchemas.get(card);
+    if (!schema) {
+      schema = z.fromJSONSchema({ ...card.parameter_schema, additionalProperties: false });
+      this.parameterSchemas.set(card, schema);
+    }
+    const parsed = schema.safeParse(parameters);
+    if (parsed.success) return;
+    const faults = parsed.error.issues.map((issue) => toFault({ ...issue, path: [path, ...issue.path] }));
+    throw new AerieError('validation_failed', `The parameters are not valid for ${card.name}.`, faults);
+  }
+}

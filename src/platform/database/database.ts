@@ -1,0 +1,93 @@
+import pg from 'pg';
+import { DataSource, type DataSourceOptions, type EntitySchema, type MigrationInterface } from 'typeorm';
+
+type EntityClass = abstract new (...args: never[]) => object;
+
+export interface DatabaseParts {
+  readonly url: string;
+  readonly pool: number;
+  readonly application_name: string;
+  readonly entities: readonly (EntityClass | EntitySchema)[];
+  readonly migrations: readonly (new () => MigrationInterface)[];
+}
+
+const INT8 = Number(pg.types.builtins.INT8);
+
+/** Sequence numbers and tokens are int8 columns that stay far below 2^53: read as numbers. */
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    if (oid === INT8 && format !== 'binary') return Number;
+    return pg.types.getTypeParser(oid, format);
+  },
+};
+
+export function dataSourceOptions(parts: DatabaseParts): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: parts.url,
+    entities: [...parts.entities] as unknown as DataSourceOptions['entities'],
+    migrations: [...parts.migrations],
+    migrationsTableName: 'schema_migrations',
+    synchronize: false,
+    poolSize: parts.pool,
+    applicationName: parts.application_name,
+    connectTimeoutMS: 10_000,
+    extra: { types, keepAlive: true },
+  };
+}
+
+/** Values of a row as node-postgres returns them. */
+export type Row = Record<string, unknown>;
+
+/** What a statement runs on: the pool, or one connection inside a transaction. */
+export interface Sql {
+  /** Runs one statement, prepared under `name` on each connection: the same name always has the same text. */
+  run<T extends Row>(name: string, text: string, values: readonly unknown[]): Promise<T[]>;
+}
+
+/** Direct access to PostgreSQL for the statements of the hot path; records with forms and lists go through TypeORM's repositories. */
+export class Database implements Sql {
+  constructor(
+    readonly dataSource: DataSource,
+    private readonly pool: pg.Pool,
+  ) {}
+
+  static async connect(parts: DatabaseParts): Promise<Database> {
+    const dataSource = await new DataSource(dataSourceOptions(parts)).initialize();
+    // TypeORM's driver owns the pool; statements of the hot path share it instead of opening a second one.
+    const { master } = dataSource.driver as unknown as { master: pg.Pool };
+    return new Database(dataSource, master);
+  }
+
+  async run<T extends Row>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
+    const result = await this.pool.query<T>({ name, text, values: [...values] });
+    return result.rows;
+  }
+
+  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const client = await this.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const result = await work({
+        run: async <R extends Row>(name: string, text: string, values: readonly unknown[]) =>
+          (await client.query<R>({ name, text, values: [...values] })).rows,
+      });
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((failure: Error) => (broken = failure));
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async ping(): Promise<void> {
+    await this.pool.query('SELECT 1');
+  }
+
+  async close(): Promise<void> {
+    await this.dataSource.destroy();
+  }
+}

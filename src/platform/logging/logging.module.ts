@@ -1,0 +1,49 @@
+import { type DynamicModule } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
+import { LoggerModule } from 'nestjs-pino';
+import { Config } from '../config/config.js';
+import { requestId, traceOf } from '../http/request-context.js';
+
+/** Header and field names whose values never reach a log line. */
+const REDACTED = [
+  'req.headers.authorization',
+  'req.headers.cookie',
+  'req.headers["x-api-key"]',
+  'req.headers["api-key"]',
+  'req.headers["x-aerie-proxy-secret"]',
+  'req.headers["proxy-authorization"]',
+  'res.headers["set-cookie"]',
+  ...['api_key', 'apiKey', 'password', 'secret', 'token', 'authorization'].flatMap((name) => [
+    name,
+    `*.${name}`,
+    `*.*.${name}`,
+  ]),
+];
+
+const QUIET = new Set(['/readiness', '/liveness', '/health']);
+
+/** Structured request and service logs on standard output. */
+export function loggingModule(): DynamicModule {
+  return LoggerModule.forRootAsync({
+    inject: [Config],
+    useFactory: (config: Config) => ({
+      pinoHttp: {
+        level: config.log_level,
+        base: { pid: process.pid },
+        redact: { paths: REDACTED, censor: '[redacted]' },
+        genReqId: (request: IncomingMessage) => requestId(request),
+        customProps: (request: IncomingMessage) => traceOf(request) ?? {},
+        customLogLevel: (_request, reply, error) => (error || reply.statusCode >= 500 ? 'error' : 'info'),
+        autoLogging: { ignore: (request: IncomingMessage) => QUIET.has(request.url ?? '') },
+        serializers: {
+          req: (request: { id: string; method: string; url: string; headers: Record<string, unknown> }) => ({
+            id: request.id,
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+          }),
+        },
+      },
+    }),
+  });
+}

@@ -1,0 +1,44 @@
+import type { Msg } from '../core/messages/message.js';
+import type { Lease } from './run.store.js';
+
+interface Entry {
+  readonly token: number;
+  readonly last_seq: number;
+  readonly messages: Msg[];
+}
+
+const MAX_SESSIONS = 2000;
+
+/**
+ * The conversations this node worked on last. An entry holds only while nobody else has held the session since: the next token must be
+ * the one after ours, and the numbers must continue where we ended.
+ */
+export class ContextCache {
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(private readonly maxMessages: number) {}
+
+  /** The conversation before numbers above `lastSeq` were given, if this node knows it. */
+  take(lease: Lease, lastSeq: number): Msg[] | undefined {
+    const entry = this.entries.get(key(lease));
+    this.entries.delete(key(lease));
+    return entry && entry.token === lease.token - 1 && entry.last_seq === lastSeq ? entry.messages : undefined;
+  }
+
+  put(lease: Lease, lastSeq: number, messages: Msg[]): void {
+    this.entries.set(key(lease), { token: lease.token, last_seq: lastSeq, messages });
+    if (this.entries.size <= MAX_SESSIONS) return;
+    const [oldest] = this.entries.keys();
+    if (oldest !== undefined) this.entries.delete(oldest);
+  }
+
+  /** The newest messages of a conversation, beginning with a user's. */
+  window(messages: Msg[]): Msg[] {
+    if (messages.length <= this.maxMessages) return messages;
+    const newest = messages.slice(-this.maxMessages);
+    const start = newest.findIndex((message) => message.role === 'user');
+    return start > 0 ? newest.slice(start) : newest;
+  }
+}
+
+const key = (lease: Lease): string => `${lease.tenant_id}:${lease.session_id}`;

@@ -1,0 +1,165 @@
+import type { AgentEvent } from '../core/events/agent-event.js';
+import type { AppendBatch, EventLog } from '../events/event-log.js';
+import { frame } from '../events/frames.js';
+import type { Lease } from './run.store.js';
+
+export interface WriterOptions {
+  readonly lease: Lease;
+  /** The last number given so far. */
+  readonly seq: number;
+  /** The last number in the log, or that its readers are to stand at. */
+  readonly prev: number;
+  /** Asked before a missing log is created. */
+  readonly verify: () => Promise<boolean>;
+  /** A later holder has written, or the lease is gone. */
+  readonly onFenced: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** An event that has its number but is not to be seen yet. */
+export interface HeldEvent {
+  readonly seq: number;
+  readonly text: string;
+}
+
+const FLUSH_AT = 256 * 1024;
+/** What a run may produce ahead of a bus that is slow; beyond it the run waits. */
+const HIGH_WATER = 4 * 1024 * 1024;
+const RETRY_MS = { first: 50, max: 2000 };
+
+/**
+ * Numbers the events of a session and brings them to its log. The first event of a reply leaves at once; what follows is gathered for
+ * one turn of the event loop, or while an append is under way, and goes as one batch. Serialised once, here.
+ */
+export class EventWriter {
+  /** Numbers below this may be trimmed from the log. */
+  keep_from: number;
+  private seq: number;
+  private prev: number;
+  private first = 0;
+  private last = 0;
+  private text = '';
+  private scheduled = false;
+  private sending: Promise<void> | undefined;
+  private failing = false;
+  private dead = false;
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly options: WriterOptions,
+  ) {
+    this.seq = options.seq;
+    this.prev = options.prev;
+    this.keep_from = options.seq + 1;
+  }
+
+  get last_seq(): number {
+    return this.seq;
+  }
+
+  /** Whether the bus is so far behind that the producer has to wait for `flushed()`. A bus that is away holds nobody up. */
+  get congested(): boolean {
+    return this.text.length > HIGH_WATER && !this.failing;
+  }
+
+  emit(event: AgentEvent, immediately = false): number {
+    this.release(this.hold(event));
+    if (immediately) this.send();
+    return this.seq;
+  }
+
+  hold(event: AgentEvent): HeldEvent {
+    const seq = ++this.seq;
+    return { seq, text: frame(seq, JSON.stringify(event)) };
+  }
+
+  /** Events that were accepted under numbers given elsewhere (by the accepting statement). */
+  emitNumbered(seq: number, event: AgentEvent): void {
+    this.release({ seq, text: frame(seq, JSON.stringify(event)) });
+  }
+
+  release(held: HeldEvent): void {
+    if (this.dead) return;
+    // A bus that stays away costs the window its oldest events, never the run: followers see the hole by `prev`.
+    if (this.failing && this.text.length > 2 * HIGH_WATER) {
+      this.prev = this.last;
+      this.text = '';
+    }
+    if (this.text === '') this.first = held.seq;
+    this.last = held.seq;
+    this.text += held.text;
+    if (this.text.length >= FLUSH_AT) this.send();
+    else if (!this.scheduled && !this.sending) {
+      this.scheduled = true;
+      setImmediate(() => {
+        this.scheduled = false;
+        this.send();
+      });
+    }
+  }
+
+  /** Resolves when everything released so far is in the log, or can no longer get there. */
+  async flushed(): Promise<void> {
+    this.send();
+    while (this.sending) await this.sending;
+  }
+
+  /** Ends all attempts to write. */
+  stop(): void {
+    this.dead = true;
+    this.text = '';
+  }
+
+  private send(): void {
+    if (this.sending || this.text === '' || this.dead) return;
+    this.sending = this.drain().finally(() => {
+      this.sending = undefined;
+    });
+  }
+
+  private async drain(): Promise<void> {
+    let delay = RETRY_MS.first;
+    while (this.text !== '' && !this.dead) {
+      const batch = this.take();
+      try {
+        const written = await this.append(batch);
+        this.failing = false;
+        delay = RETRY_MS.first;
+        if (!written) this.fence();
+      } catch (error) {
+        if (!this.failing) this.options.onError(error);
+        this.failing = true;
+        this.putBack(batch);
+        await new Promise((resolve) => setTimeout(resolve, delay).unref());
+        delay = Math.min(delay * 2, RETRY_MS.max);
+      }
+    }
+  }
+
+  private take(): AppendBatch {
+    const { tenant_id, session_id, token } = this.options.lease;
+    const { prev, first, last, text: frames, keep_from } = this;
+    this.text = '';
+    this.prev = last;
+    return { tenant_id, session_id, token, prev, first, last, frames, keep_from, create: false };
+  }
+
+  private putBack(batch: AppendBatch): void {
+    this.prev = batch.prev;
+    this.first = batch.first;
+    if (this.text === '') this.last = batch.last;
+    this.text = batch.frames + this.text;
+  }
+
+  private async append(batch: AppendBatch): Promise<boolean> {
+    const result = await this.log.append(batch);
+    if (result !== 'missing') return result === 'ok';
+    if (!(await this.options.verify())) return false;
+    return (await this.log.append({ ...batch, create: true })) === 'ok';
+  }
+
+  private fence(): void {
+    this.stop();
+    this.options.onFenced();
+  }
+}

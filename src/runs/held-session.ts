@@ -1,0 +1,66 @@
+import type { SessionRef } from '../platform/redis/keys.js';
+import type { Lease } from './run.store.js';
+
+/** Why a run's signal aborts. */
+export class StopRequested extends Error {
+  override readonly name = 'StopRequested';
+}
+export class LeaseLost extends Error {
+  override readonly name = 'LeaseLost';
+}
+
+/** What of a lease is left unused, so that a write sent just before the end does not land after it. */
+const MARGIN_MS = 500;
+
+/**
+ * A session this node works on. Its deadline runs on the monotonic clock from the moment a renewal was *sent*; past it the holder
+ * writes nothing more, whatever the database would say.
+ */
+export class HeldSession implements SessionRef {
+  readonly tenant_id: string;
+  readonly session_id: string;
+  private controller = new AbortController();
+  private deadline: number;
+  private gone = false;
+  private runId: string | undefined;
+
+  constructor(
+    readonly lease: Lease,
+    leaseMs: number,
+    sentAt: number,
+  ) {
+    this.tenant_id = lease.tenant_id;
+    this.session_id = lease.session_id;
+    this.deadline = sentAt + leaseMs - MARGIN_MS;
+  }
+
+  get lost(): boolean {
+    if (!this.gone && performance.now() >= this.deadline) this.lose();
+    return this.gone;
+  }
+
+  /** The signal of the run at work now. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  /** A stop asked of one run never touches the next one. */
+  beginRun(runId: string): void {
+    this.runId = runId;
+    if (!this.gone) this.controller = new AbortController();
+  }
+
+  renewed(leaseMs: number, sentAt: number): void {
+    this.deadline = sentAt + leaseMs - MARGIN_MS;
+  }
+
+  /** Without a run, whatever is at work. */
+  stop(runId: string | null): void {
+    if (runId === null || runId === this.runId) this.controller.abort(new StopRequested('stop requested'));
+  }
+
+  lose(): void {
+    this.gone = true;
+    this.controller.abort(new LeaseLost('the lease of the session is gone'));
+  }
+}

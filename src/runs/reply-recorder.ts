@@ -1,0 +1,38 @@
+import type { ReplyReducer } from '../core/events/reply-reducer.js';
+import type { AgentEvent } from '../core/events/agent-event.js';
+import { toStep } from '../sessions/transcript-rows.js';
+import type { Step } from './run.store.js';
+
+/**
+ * Parts a reply into the steps that are put on record: one model turn with the results of its calls each, so that a checkpoint writes
+ * what the turn added and not the reply so far.
+ */
+export class ReplyRecorder {
+  private step: number;
+  private from: number;
+
+  /** `position`: number of the reply's first event; steps already on record and their blocks are not written again. */
+  constructor(
+    private readonly reply: ReplyReducer,
+    private readonly run_id: string,
+    public position: number,
+    recorded: { steps: number; from: number } = { steps: 0, from: 0 },
+  ) {
+    this.step = recorded.steps;
+    this.from = recorded.from;
+  }
+
+  /** Looks at an event that was applied to the reply, before it is published. */
+  see(event: AgentEvent): void {
+    const { content } = this.reply.msg;
+    if (event.type !== 'MODEL_CALL_START' || content.length === this.from) return;
+    this.step++;
+    this.from = content.length;
+  }
+
+  /** The newest step as it stands now, its head included. */
+  current(): Step {
+    const { run_id, position, step } = this;
+    return { reply_id: this.reply.msg.id, run_id, step, position, data: toStep(this.reply.msg, this.from) };
+  }
+}

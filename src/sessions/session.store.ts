@@ -1,0 +1,58 @@
+import type { Principal, SystemPrincipal } from '../auth/principal.js';
+import type { Msg } from '../core/messages/message.js';
+import type { Page } from '../platform/http/wire.js';
+import type { SessionRef } from '../platform/redis/keys.js';
+import type { SessionConfig, SessionListQuery } from './session.schema.js';
+
+export interface SessionRecord {
+  readonly tenant_id: string;
+  readonly id: string;
+  readonly user_id: string;
+  readonly agent_id: string;
+  readonly external_id: string | null;
+  readonly source: 'user' | 'schedule';
+  readonly config: SessionConfig;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  /** A run is at work or waits. */
+  readonly is_running: boolean;
+  /** The last event number that is committed. */
+  readonly last_seq: number;
+  /** The number before the first event of the current reply, or of the last one when idle. */
+  readonly reply_seq: number;
+}
+
+export interface NewSession {
+  readonly id: string;
+  readonly agent_id: string;
+  readonly external_id: string | null;
+  readonly config: SessionConfig;
+}
+
+export interface TranscriptPage {
+  readonly messages: Msg[];
+  readonly has_more: boolean;
+  readonly is_running: boolean;
+  readonly as_of_seq: number;
+}
+
+/**
+ * Sessions of a caller. `id` may be the session's id or the client's own name for it; a foreign or deleted one reads as null.
+ */
+export abstract class SessionStore {
+  /** False when the caller has a session of this name already. */
+  abstract create(principal: Principal, session: NewSession): Promise<boolean>;
+  abstract get(principal: Principal, id: string): Promise<SessionRecord | null>;
+  abstract list(principal: Principal, query: SessionListQuery): Promise<Page<SessionRecord>>;
+  abstract update(
+    principal: Principal,
+    id: string,
+    change: (config: SessionConfig) => SessionConfig,
+  ): Promise<SessionRecord | null>;
+  /** The page before message `before`, oldest first, and the number it is exact at. Null when there is no message `before`. */
+  abstract messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null>;
+  /** Tombstones sessions and takes their leases away, so that whoever works on them can write no more. Returns those it closed. */
+  abstract delete(principal: Principal, where: { id: string } | { agent_id: string }): Promise<SessionRef[]>;
+  /** Removes up to `limit` tombstoned sessions with all their rows; returns how many went. */
+  abstract purge(system: SystemPrincipal, limit: number): Promise<number>;
+}

@@ -1,0 +1,148 @@
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { AgentsService } from '../agents/agents.service.js';
+import { type Principal, SystemPrincipal } from '../auth/principal.js';
+import { EventLog } from '../events/event-log.js';
+import { InterruptBackend } from '../interrupts/interrupt-backend.js';
+import { ModelsService } from '../models/models.service.js';
+import { AerieError, invalid, notFound } from '../platform/http/errors.js';
+import type { Page } from '../platform/http/wire.js';
+import { newId } from '../platform/ids.js';
+import { JobQueues } from '../platform/queue/job-queues.js';
+import type { SessionRef } from '../platform/redis/keys.js';
+import type {
+  CreateSession,
+  MessagePage,
+  MessagesQuery,
+  PatchSession,
+  SessionListQuery,
+  SessionRecordView,
+  SessionView,
+} from './session.schema.js';
+import { SessionStore, type SessionRecord } from './session.store.js';
+
+const PURGE_QUEUE = 'maintenance';
+const PURGE_BATCH = 100;
+
+@Injectable()
+export class SessionsService implements OnModuleInit {
+  private readonly logger = new Logger(SessionsService.name);
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly agents: AgentsService,
+    private readonly models: ModelsService,
+    private readonly log: EventLog,
+    private readonly interrupts: InterruptBackend,
+    private readonly queues: JobQueues,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.agents.onDelete(async (principal, agentId) =>
+      this.close(await this.store.delete(principal, { agent_id: agentId })),
+    );
+    await this.queues.process(PURGE_QUEUE, () => this.purge());
+  }
+
+  async create(principal: Principal, body: CreateSession): Promise<{ session_id: string; external_id: string | null }> {
+    await this.agents.record(principal, body.agent_id);
+    await this.checkModels(principal, body);
+    const session_id = newId();
+    const external_id = body.session_id ?? null;
+    const created = await this.store.create(principal, {
+      id: session_id,
+      agent_id: body.agent_id,
+      external_id,
+      config: {
+        name: body.name ?? new Date().toISOString(),
+        chat_model_config: body.chat_model_config ?? null,
+        fallback_chat_model_config: body.fallback_chat_model_config ?? null,
+      },
+    });
+    if (!created) throw new AerieError('session_exists', `You have a session "${external_id}" already.`);
+    return { session_id, external_id };
+  }
+
+  /** The caller's session by id or name; when an agent is named, it must be the session's. */
+  async record(principal: Principal, id: string, agentId?: string): Promise<SessionRecord> {
+    const record = await this.store.get(principal, id);
+    if (!record || (agentId !== undefined && record.agent_id !== agentId)) throw notFound('session', id);
+    return record;
+  }
+
+  async get(principal: Principal, id: string, agentId?: string): Promise<SessionView> {
+    return toView(await this.record(principal, id, agentId));
+  }
+
+  async list(principal: Principal, query: SessionListQuery): Promise<Page<SessionView>> {
+    if (query.agent_id !== undefined) await this.agents.record(principal, query.agent_id);
+    const page = await this.store.list(principal, query);
+    return { ...page, rows: page.rows.map(toView) };
+  }
+
+  async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionRecordView> {
+    const { id: sessionId } = await this.record(principal, id, agentId);
+    await this.checkModels(principal, patch);
+    const changes = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+    const updated = await this.store.update(principal, sessionId, (config) => ({ ...config, ...changes }));
+    if (!updated) throw notFound('session', id);
+    return toRecordView(updated);
+  }
+
+  async delete(principal: Principal, id: string, agentId?: string): Promise<void> {
+    const session = await this.record(principal, id, agentId);
+    const closed = await this.store.delete(principal, { id: session.id });
+    if (closed.length === 0) throw notFound('session', id);
+    await this.close(closed);
+  }
+
+  async messages(principal: Principal, id: string, query: MessagesQuery): Promise<MessagePage> {
+    const session = await this.record(principal, id, query.agent_id);
+    const page = await this.store.messages(principal, session.id, query.limit, query.before);
+    if (!page) throw invalid('before', 'the session has no such message');
+    return page;
+  }
+
+  /** After the tombstone: whoever works on the sessions is told, followers see the end, the rows go in the background. */
+  private async close(sessions: SessionRef[]): Promise<void> {
+    for (const { tenant_id, session_id } of sessions) {
+      await this.interrupts.publish({ tenant_id, session_id, run_id: null });
+      await this.log.remove({ tenant_id, session_id });
+    }
+    if (sessions.length > 0) await this.queues.add(PURGE_QUEUE, 'purge');
+  }
+
+  private async purge(): Promise<void> {
+    const system = new SystemPrincipal('purge');
+    let removed = 0;
+    for (let count = PURGE_BATCH; count > 0;) {
+      count = (await this.store.purge(system, PURGE_BATCH)) + (await this.agents.purge(system, PURGE_BATCH));
+      removed += count;
+    }
+    if (removed > 0) this.logger.debug({ removed }, 'Deleted sessions and agents were purged');
+  }
+
+  private async checkModels(principal: Principal, body: Partial<CreateSession>): Promise<void> {
+    for (const field of ['chat_model_config', 'fallback_chat_model_config'] as const) {
+      const config = body[field];
+      if (config) await this.models.check(principal, config, field);
+    }
+  }
+}
+
+function toRecordView(record: SessionRecord): SessionRecordView {
+  return {
+    id: record.id,
+    external_id: record.external_id,
+    user_id: record.user_id,
+    agent_id: record.agent_id,
+    source: record.source,
+    config: record.config,
+    created_at: record.created_at.toISOString(),
+    updated_at: record.updated_at.toISOString(),
+  };
+}
+
+function toView(record: SessionRecord): SessionView {
+  const { is_running } = record;
+  return { session: toRecordView(record), is_running, status: is_running ? 'running' : 'idle', team: null };
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+export interface TestDatabase {
+  url: string;
+  drop(): Promise<void>;
+}
+
+const TEMPLATE = 'AERIE_TEST_TEMPLATE';
+
+function serverUrl(): string {
+  const url = process.env['AERIE_TEST_DATABASE_URL'];
+  if (!url) throw new Error('AERIE_TEST_DATABASE_URL is not set: only the project "service" starts a database.');
+  return url;
+}
+
+/** The same server, another database. Such a URL may have no host, which `URL` does not accept. */
+export function withDatabase(url: string, database: string): string {
+  return url.replace(/^([a-z]+:\/\/[^/?]*)(?:\/[^?]*)?/, `$1/${database}`);
+}
+
+export async function query(url: string, sql: string): Promise<pg.QueryResult<Record<string, unknown>>> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await client.query<Record<string, unknown>>(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+async function create(template: string | undefined): Promise<TestDatabase> {
+  const server = serverUrl();
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  await query(server, `CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`);
+  return {
+    url: withDatabase(server, name),
+    drop: async () => {
+      await query(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+/** A database of its own for one suite: migrated when global set-up prepared a template. */
+export function createTestDatabase(): Promise<TestDatabase> {
+  return create(process.env[TEMPLATE]);
+}
+
+/** Migrates one database that later ones are copied from. Nobody may stay connected to it. */
+export async function prepareTemplate(migrate: (url: string) => Promise<void>): Promise<TestDatabase> {
+  const template = await create(undefined);
+  try {
+    await migrate(template.url);
+  } catch (error) {
+    await template.drop();
+    throw error;
+  }
+  process.env[TEMPLATE] = /\/(test_[0-9a-f]+)(?:\?|$)/.exec(template.url)?.[1];
+  return template;
+}
