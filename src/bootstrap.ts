@@ -11,6 +11,7 @@ import { checkListener } from './platform/http/listener-guard.js';
 import { openApiDocument } from './platform/http/openapi.js';
 import { requestId } from './platform/http/request-context.js';
 import { RouteTable } from './platform/http/route-table.js';
+import { ServiceLogger } from './platform/logging/service-logger.js';
 
 /** Answers of the API describe one caller's data at one moment. */
 const NO_STORE = 'no-store';
@@ -35,7 +36,7 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
       abortOnError: false,
     },
   );
-  app.useLogger(app.get(Logger));
+  app.useLogger(new ServiceLogger(app.get(Logger)));
   app.flushLogs();
   if (config.http.cors_origins.length > 0) {
     app.enableCors({

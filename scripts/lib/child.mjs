@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { SetupError } from './project.mjs';
+import { readIfPresent, SetupError } from './project.mjs';
 
-const PARENT_CHECK_MS = 1_000;
+const PARENT_CHECK_MS = 250;
 
 export function exitCodeOf(code, signal) {
   return code ?? 128 + (constants.signals[signal] ?? 0);
@@ -24,22 +24,34 @@ export function supervise(command, args, options) {
     SIGHUP: () => child.kill('SIGHUP'),
   };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
-  const parent = process.ppid;
-  const watch = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(watch);
-    child.kill('SIGTERM');
-  }, PARENT_CHECK_MS);
-  if (process.env.npm_lifecycle_event === undefined) clearInterval(watch);
+  const stopWatching = watchParents(() => child.kill('SIGTERM'));
   const ended = new Promise((resolve, reject) => {
     child.once('error', reject);
     // Not "close", which does not come after a channel that this side closed.
     child.once('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
   }).finally(() => {
-    clearInterval(watch);
+    stopWatching();
     for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
   });
   return { child, ended };
+}
+
+/** Calls back once when npm, or the shell between npm and this process, has died. */
+function watchParents(onDeath) {
+  if (process.env.npm_lifecycle_event === undefined) return () => {};
+  const parents = parentsNow();
+  const watch = setInterval(() => {
+    if (parentsNow() === parents) return;
+    clearInterval(watch);
+    onDeath();
+  }, PARENT_CHECK_MS);
+  return () => clearInterval(watch);
+}
+
+/** An orphan gets another parent; where there is no /proc only the first one shows. */
+function parentsNow() {
+  const stat = readIfPresent(`/proc/${process.ppid}/stat`);
+  return `${process.ppid} ${stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`;
 }
 
 /** Runs a step of the set-up; what it prints is shown only when it fails. */

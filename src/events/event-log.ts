@@ -20,7 +20,7 @@ export interface AppendBatch extends SessionRef, Omit<EventBatch, 'frames'> {
   readonly frames: string;
   /** Events below this number may be trimmed: the last checkpoint of the open reply, or its start. */
   readonly keep_from: number;
-  /** Set only after the lease was verified: an append by itself never brings back the log of a deleted session. */
+  /** Set only after the session was seen to exist: an append by itself never brings back the log of a deleted one. */
   readonly create: boolean;
 }
 

@@ -33,15 +33,15 @@ export class HealthService {
         : { bus: () => Promise.resolve() }),
       queue: () => this.queues.ping(),
     };
-    const results = await Promise.all(
+    const results: [string, Components[string]][] = await Promise.all(
       Object.entries(checks).map(async ([name, check]) => {
         const result = await this.indicators.check(name).attempt(check).withTimeout(TIMEOUT_MS).cacheFor(CACHE_MS);
         const { status, responseTime } = result[name] as { status: string; responseTime?: number };
         const up = status === 'up';
-        return [name, { status: up ? 'up' : 'down', ...(up ? { response_time_ms: responseTime } : {}) }] as const;
+        return [name, up ? { status: 'up', response_time_ms: responseTime } : { status: 'down' }];
       }),
     );
-    return Object.fromEntries(results) as Components;
+    return Object.fromEntries(results);
   }
 
   /** Why this process should get no requests now; empty when it should. */

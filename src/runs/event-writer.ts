@@ -11,7 +11,7 @@ export interface WriterOptions {
   readonly prev: number;
   /** Asked before a missing log is created. */
   readonly verify: () => Promise<boolean>;
-  /** A later holder has written, or the lease is gone. */
+  /** A later holder has written, or the session is gone. */
   readonly onFenced: () => void;
   readonly onError: (error: unknown) => void;
 }

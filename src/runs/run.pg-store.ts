@@ -64,8 +64,8 @@ export class RunPgStore extends RunStore {
       const { taken, lease_token: token, last_seq } = accepted;
       return taken ? { outcome: 'taken', token, last_seq } : { outcome: 'queued' };
     }
-    const [lease] = await this.database.run('run-lease-exists', statement.LEASE_EXISTS, [tenant_id, input.session_id]);
-    return { outcome: lease ? 'full' : 'gone' };
+    const exists = await this.exists({ tenant_id, session_id: input.session_id });
+    return { outcome: exists ? 'full' : 'gone' };
   }
 
   async checkpoint(lease: Lease, step: Step, lastSeq: number): Promise<boolean> {
@@ -135,8 +135,9 @@ export class RunPgStore extends RunStore {
     ]);
   }
 
-  async holds(lease: Lease): Promise<boolean> {
-    return (await this.database.run('run-holds', statement.HOLDS, holder(lease))).length > 0;
+  async exists({ tenant_id, session_id }: SessionRef): Promise<boolean> {
+    const rows = await this.database.run('run-lease-exists', statement.LEASE_EXISTS, [tenant_id, session_id]);
+    return rows.length > 0;
   }
 
   requestStop(principal: Principal, sessionId: string, by: string): Promise<StopRequest> {

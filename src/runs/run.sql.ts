@@ -72,8 +72,6 @@ export const STEPS = `
   SELECT reply_id, step, position, data FROM messages
   WHERE tenant_id = $1 AND session_id = $2 AND reply_id = $3 ORDER BY step`;
 
-export const HOLDS = `SELECT 1 FROM session_leases WHERE ${HELD}`;
-
 /** The lease row is locked before the inputs are looked at, so this sees every input accepted before. */
 export const LOCK = 'SELECT 1 FROM session_leases WHERE tenant_id = $1 AND session_id = $2 FOR UPDATE';
 

@@ -96,8 +96,8 @@ export abstract class RunStore {
   abstract renew(system: SystemPrincipal, leases: readonly Lease[], leaseMs: number): Promise<Renewed[]>;
   /** The steps of a reply that are on record, oldest first. */
   abstract steps(lease: Lease, replyId: string): Promise<MessageRow[]>;
-  /** Whether the lease is still held (asked before a missing log is created). */
-  abstract holds(lease: Lease): Promise<boolean>;
+  /** Whether the session still exists: asked before a missing log is created, so that a deleted session's does not come back. */
+  abstract exists(ref: SessionRef): Promise<boolean>;
   /** Asks the running run to stop and cancels the queued ones. */
   abstract requestStop(principal: Principal, sessionId: string, by: string): Promise<StopRequest>;
   /** Ends all leases at once: for a process that knows it is alone on the database. */

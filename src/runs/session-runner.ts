@@ -36,7 +36,7 @@ export class SessionRunner {
       lease: held.lease,
       seq: before,
       prev,
-      verify: () => this.store.holds(held.lease),
+      verify: () => this.store.exists(held),
       onFenced: () => held.lose(),
       onError: (error) =>
         this.logger.error({ err: error, session_id: held.session_id }, 'Events cannot be written, trying again'),

@@ -6,12 +6,7 @@ import type { Config } from '../config/config.js';
 /** zod to the JSON Schema of OpenAPI 3.1; schemas with a `meta.id` become components. */
 function convert(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }) {
   if (!(schema instanceof z.ZodType)) return undefined;
-  const {
-    $defs,
-    $schema: _dialect,
-    id,
-    ...json
-  } = z.toJSONSchema(schema, {
+  const { $defs, ...json } = z.toJSONSchema(schema, {
     io: schemaType,
     target: 'draft-2020-12',
     unrepresentable: 'any',
@@ -23,8 +18,8 @@ function convert(schema: unknown, { schemaType }: { schemaType: 'input' | 'outpu
   });
   delete json.$schema;
   const components = { ...$defs } as Record<string, unknown>;
-  if (typeof id !== 'string' && !schema.meta()?.id) return { schema: json, components };
-  const name = String(id ?? schema.meta()?.id);
+  const name = schema.meta()?.id;
+  if (name === undefined) return { schema: json, components };
   components[name] = json;
   return { schema: { $ref: `#/components/schemas/${name}` }, components };
 }
