@@ -55,53 +55,56 @@ test('a data folder that was moved keeps its data', async () => {
 });
 
 // Only root keeps anything outside the data folder.
-(asRoot ? describe : describe.skip)('what root keeps outside the data folder', () => {
-  test('belongs to root, but for the data and its socket', async () => {
-    const database = await start();
-    const folder = await dataDirectoryOf(database.connectionString);
-    const location = await stat(join(folder, '..'));
-    expect([location.uid, location.mode & 0o777]).toEqual([0, 0o755]);
-    const [data, socket] = [await stat(folder), await stat(join(folder, '../run'))];
-    expect(data.uid).not.toBe(0);
-    expect([data.mode & 0o777, socket.mode & 0o777]).toEqual([0o700, 0o700]);
-    expect((await readFile(join(dataDir, 'postgres.location'), 'utf8')).trim()).toBe(join(folder, '..'));
-    expect((await stat(join(dataDir, 'postgres.password'))).uid).toBe(0);
+const keepsOutside = () =>
+  describe('what root keeps outside the data folder', () => {
+    test('belongs to root, but for the data and its socket', async () => {
+      const database = await start();
+      const folder = await dataDirectoryOf(database.connectionString);
+      const location = await stat(join(folder, '..'));
+      expect([location.uid, location.mode & 0o777]).toEqual([0, 0o755]);
+      const [data, socket] = [await stat(folder), await stat(join(folder, '../run'))];
+      expect(data.uid).not.toBe(0);
+      expect([data.mode & 0o777, socket.mode & 0o777]).toEqual([0o700, 0o700]);
+      expect((await readFile(join(dataDir, 'postgres.location'), 'utf8')).trim()).toBe(join(folder, '..'));
+      expect((await stat(join(dataDir, 'postgres.password'))).uid).toBe(0);
+    });
+
+    test('is not taken up again when the data folder was deleted, and its server is stopped', async () => {
+      const owner = DatabaseProcess.spawn(dataDir);
+      const { connectionString } = await owner.started();
+      const old = await dataDirectoryOf(connectionString);
+      await owner.kill();
+      await rm(dataDir, { recursive: true });
+      const database = await start();
+      expect(database.reused).toBe(false);
+      expect(await dataDirectoryOf(database.connectionString)).not.toBe(old);
+      expect(await processesIn(old)).toEqual([]);
+      await rm(join(old, '..'), { recursive: true });
+    });
+
+    test('is not shared with a copy of the data folder', async () => {
+      await start();
+      const copy = join(home, 'copy');
+      await cp(dataDir, copy, { recursive: true });
+      await expect(start(copy)).rejects.toThrow(`${copy} is a copy of ${dataDir}`);
+    });
+
+    test('is not taken from a folder that others can write to', async () => {
+      await (await start()).stop();
+      const location = (await readFile(join(dataDir, 'postgres.location'), 'utf8')).trim();
+      await chmod(location, 0o777);
+      await expect(start()).rejects.toThrow('only root can write to');
+      await chmod(location, 0o755);
+    });
+
+    test('is an error when data in place can no longer be reached', async () => {
+      await chmod(home, 0o711);
+      const database = await start();
+      expect(await dataDirectoryOf(database.connectionString)).toBe(join(dataDir, 'postgres'));
+      await database.stop();
+      await chmod(home, 0o700);
+      await expect(start()).rejects.toThrow('can no longer reach its data');
+    });
   });
 
-  test('is not taken up again when the data folder was deleted, and its server is stopped', async () => {
-    const owner = DatabaseProcess.spawn(dataDir);
-    const { connectionString } = await owner.started();
-    const old = await dataDirectoryOf(connectionString);
-    await owner.kill();
-    await rm(dataDir, { recursive: true });
-    const database = await start();
-    expect(database.reused).toBe(false);
-    expect(await dataDirectoryOf(database.connectionString)).not.toBe(old);
-    expect(await processesIn(old)).toEqual([]);
-    await rm(join(old, '..'), { recursive: true });
-  });
-
-  test('is not shared with a copy of the data folder', async () => {
-    await start();
-    const copy = join(home, 'copy');
-    await cp(dataDir, copy, { recursive: true });
-    await expect(start(copy)).rejects.toThrow(`${copy} is a copy of ${dataDir}`);
-  });
-
-  test('is not taken from a folder that others can write to', async () => {
-    await (await start()).stop();
-    const location = (await readFile(join(dataDir, 'postgres.location'), 'utf8')).trim();
-    await chmod(location, 0o777);
-    await expect(start()).rejects.toThrow('only root can write to');
-    await chmod(location, 0o755);
-  });
-
-  test('is an error when data in place can no longer be reached', async () => {
-    await chmod(home, 0o711);
-    const database = await start();
-    expect(await dataDirectoryOf(database.connectionString)).toBe(join(dataDir, 'postgres'));
-    await database.stop();
-    await chmod(home, 0o700);
-    await expect(start()).rejects.toThrow('can no longer reach its data');
-  });
-});
+if (asRoot) keepsOutside();

@@ -8,7 +8,8 @@ const list = z.string().transform((text) =>
 );
 const flag = z.stringbool({ truthy: ['1', 'true', 'yes', 'on'], falsy: ['0', 'false', 'no', 'off', ''] });
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const databaseUrl = z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// or postgresql:// URL' });
+// Not z.url: a URL with a socket folder instead of a host is valid for PostgreSQL and for nobody else.
+const databaseUrl = z.string().regex(/^postgres(ql)?:\/\/\S+$/, 'must be a postgres:// or postgresql:// URL');
 const redisUrl = z.url({ protocol: /^rediss?$/, error: 'must be a redis:// or rediss:// URL' });
 
 export const ROLES = ['api', 'worker', 'scheduler'] as const;
