@@ -3,20 +3,8 @@
  * `npm run lint:deps` checks every import, type-only ones included.
  */
 
-const FEATURES = [
-  'agents',
-  'auth',
-  'credentials',
-  'events',
-  'health',
-  'interrupts',
-  'models',
-  'protocols',
-  'runs',
-  'sessions',
-  'tools',
-];
-const FEATURE = `^src/(${FEATURES.join('|')})/`;
+/** Every folder of src but the core, the infrastructure and the programs beside the service. */
+const FEATURE = '^src/(?!(?:core|platform|cli)/)([^/]+)/';
 const SPEC = '[.]spec[.]ts$';
 const TEST_ONLY = `${SPEC}|^src/core/testing/|^test/`;
 const npm = (...names) => `^node_modules/(@types/)?(${names.join('|')})/`;
@@ -73,7 +61,8 @@ module.exports = {
     },
     {
       name: 'core-is-plain',
-      comment: 'The core imports zod, node builtins and itself; nothing of Nest, the database, the bus or the listener.',
+      comment:
+        'The core imports zod, node builtins and itself; nothing of Nest, the database, the bus or the listener.',
       severity: 'error',
       from: { path: '^src/core/', pathNot: TEST_ONLY },
       to: { pathNot: ['^src/core/', npm('zod')], dependencyTypesNot: ['core'] },
@@ -93,7 +82,8 @@ module.exports = {
     },
     {
       name: 'features-by-their-published-files',
-      comment: 'A feature reaches another only through the service or store its Nest module exports, wire types and ports.',
+      comment:
+        'A feature reaches another only through the service or store its Nest module exports, wire types and ports.',
       severity: 'error',
       from: { path: FEATURE, pathNot: [SPEC, '[.]entity[.]ts$', '^src/credentials/types/', '^src/runs/'] },
       to: { path: FEATURE, pathNot: ['^src/$1/', ...PUBLISHED] },

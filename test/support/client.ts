@@ -91,6 +91,8 @@ export class EventStream {
   /** The raw text as it came. */
   raw = '';
   ended = false;
+  /** Why it broke off, if it did not end by itself. */
+  failure: unknown;
   private readonly controller = new AbortController();
   private waiters: (() => void)[] = [];
 
@@ -148,7 +150,7 @@ export class EventStream {
       }
     } catch (error) {
       // A stream that is cut off ends like one that is closed: what was seen is what counts.
-      if (!(error instanceof Error)) throw error;
+      this.failure = error;
     } finally {
       this.ended = true;
       this.wake();

@@ -60,15 +60,12 @@ export class ErrorFilter implements ExceptionFilter {
 
   private toClientError(exception: unknown, request: FastifyRequest): AerieError {
     if (exception instanceof AerieError) return exception;
-    const { code, statusCode } = exception as { code?: unknown; statusCode?: unknown };
+    const { code, statusCode } = raisedBy(exception);
     const known = typeof code === 'string' ? BY_FASTIFY_CODE[code] : undefined;
     if (known) return new AerieError(known[0], known[1]);
     const status = exception instanceof HttpException ? exception.getStatus() : statusCode;
     if (status === 404) return this.unrouted(request);
     const mapped = typeof status === 'number' ? BY_STATUS[status] : undefined;
-    if (mapped === 'bad_request' && exception instanceof HttpException && exception.cause instanceof SyntaxError) {
-      return new AerieError('invalid_json', 'The request body is not valid JSON.');
-    }
     if (mapped) return new AerieError(mapped, (exception as Error).message);
     return new AerieError('internal_error', 'The service failed to answer this request.');
   }
@@ -80,6 +77,12 @@ export class ErrorFilter implements ExceptionFilter {
       headers: { allow: allowed.join(', ') },
     });
   }
+}
+
+/** Nest hands Fastify's errors on as an HttpException that has the original as its cause. */
+function raisedBy(exception: unknown): { code?: unknown; statusCode?: unknown } {
+  const original = exception instanceof HttpException ? exception.cause : exception;
+  return typeof original === 'object' && original !== null ? original : {};
 }
 
 export function errorBody(error: AerieError, requestId: string): ErrorBody {
