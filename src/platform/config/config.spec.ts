@@ -42,7 +42,7 @@ describe('the README', () => {
   it('has a row with the default of every variable', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
     const rows = [...readme.matchAll(/^\| `([A-Z_]+)` +\| (?:`(.*?)`|–) +\|/gm)];
-    const defaults = EnvSchema.parse({}) as Record<string, unknown>;
+    const defaults: Record<string, string | number | boolean | string[] | undefined> = EnvSchema.parse({});
     const expected = Object.keys(EnvSchema.shape).map((name) => [name, String(defaults[name] ?? '') || undefined]);
     expect(rows.map(([, name, value]) => [name, value])).toEqual(expected);
   });

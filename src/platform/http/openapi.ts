@@ -3,7 +3,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
 
-/** Marks the form of a component that requests have, until it is known whether responses have another one. */
+/** Marks the form of a component that requests have, until it is known whether responses have one of that name too. */
 const REQUEST_FORM = '--request';
 
 type Schemas = Record<string, unknown>;
@@ -29,8 +29,8 @@ function convert(schema: unknown, { schemaType }: { schemaType: 'input' | 'outpu
 }
 
 /**
- * A request may leave out what has a default, a response never does: where the two forms of a component differ, the request's is named
- * `<Name>Input`; otherwise there is one.
+ * A request may leave out what has a default, a response never does. Of a component that both hold, the request's form is named
+ * `<Name>Input`.
  */
 function nameForms(document: OpenAPIObject): OpenAPIObject {
   const schemas: Schemas = document.components?.schemas ?? {};
