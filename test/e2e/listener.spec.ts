@@ -1,0 +1,321 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { text as readText } from 'node:stream/consumers';
+import { eventually } from '../support/eventually.js';
+import { codeOf, problem, send } from '../support/raw-http.js';
+import { type Rig, startRig } from '../support/rig.js';
+
+const BODY_LIMIT = 4096;
+const USER = { 'x-user-id': 'alice' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+const FRIEND = 'https://app.example.com';
+const PROBES = ['/health', '/readiness', '/liveness'];
+
+let rig: Rig;
+let session: string;
+let authority: string;
+
+beforeAll(async () => {
+  rig = await startRig({ LOG_LEVEL: 'info', AERIE_BODY_LIMIT: String(BODY_LIMIT) });
+  authority = new URL(rig.url).host;
+  session = (await rig.client().demoSession()).session_id;
+}, 30_000);
+
+afterAll(() => rig.stop());
+
+/** Sends bytes as they are and reads until the other side closes. */
+async function sendBytes(url: string, bytes: string): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, 'connect');
+  socket.write(bytes);
+  return readText(socket);
+}
+
+describe('Host', () => {
+  const paths = () => ['/', '/agent', `/sessions/${session}/stream`, '/docs', '/openapi.json', '/nowhere'];
+
+  it.each(['evil.example', 'evil.example:8000', 'localhost.evil.example', '127.0.0.1.nip.io', '169.254.169.254'])(
+    'refuses %s everywhere but on the probes',
+    async (host) => {
+      for (const path of paths()) {
+        const answer = await send(rig.url, path, { headers: { host, ...USER } });
+        expect([path, answer.status, codeOf(answer)]).toEqual([path, 403, 'host_not_allowed']);
+        expect(answer.headers['x-request-id']).toBe(problem(answer).request_id);
+      }
+      for (const path of PROBES) {
+        expect([path, (await send(rig.url, path, { headers: { host } })).status]).toEqual([path, 200]);
+      }
+    },
+  );
+
+  it.each(['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])('answers to %s, with any port and without', async (name) => {
+    for (const host of [name, `${name}:${new URL(rig.url).port}`, `${name}:80`]) {
+      const answer = await send(rig.url, '/agent', { headers: { host, ...USER } });
+      expect([host, answer.status]).toEqual([host, 200]);
+    }
+  });
+
+  it('refuses before it reads a body or asks who calls', async () => {
+    const body = 'not json';
+    const answer = await send(rig.url, '/chat', { method: 'POST', headers: { host: 'evil.example', ...JSON_TYPE }, body });
+    expect([answer.status, codeOf(answer)]).toEqual([403, 'host_not_allowed']);
+  });
+
+  it('does not answer an HTTP/1.0 request without Host, except on a probe', async () => {
+    const refused = await sendBytes(rig.url, 'GET /agent HTTP/1.0\r\n\r\n');
+    expect(refused).toMatch(/^HTTP\/1\.1 403 /);
+    expect(refused).toContain('"host_not_allowed"');
+    expect(await sendBytes(rig.url, 'GET /liveness HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe('Origin', () => {
+  it.each(['https://evil.example', 'null', 'http://localhost:1', 'file://', 'not an origin'])('refuses %s', async (origin) => {
+    for (const path of ['/agent', `/sessions/${session}/stream`, '/docs', '/openapi.json', '/nowhere', '/health']) {
+      const answer = await send(rig.url, path, { headers: { origin, ...USER } });
+      expect([path, answer.status, codeOf(answer)]).toEqual([path, 403, 'origin_not_allowed']);
+      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+    }
+    const preflight = { origin, 'access-control-request-method': 'POST' };
+    expect((await send(rig.url, '/chat', { method: 'OPTIONS', headers: preflight })).status).toBe(403);
+  });
+
+  it('lets its own pages in', async () => {
+    for (const path of ['/agent', `/sessions/${session}/stream`, '/docs']) {
+      const answer = await send(rig.url, path, { headers: { origin: `http://${authority}`, ...USER } });
+      expect([path, answer.status]).toEqual([path, 200]);
+    }
+  });
+});
+
+describe('CORS_ORIGINS and ALLOWED_HOSTS', () => {
+  let open: Rig;
+  let host: string;
+  let stream: string;
+
+  beforeAll(async () => {
+    open = await startRig({ CORS_ORIGINS: FRIEND, ALLOWED_HOSTS: '*.example.com, 127.0.0.1' });
+    host = 'api.example.com';
+    stream = `/sessions/${(await open.client().demoSession()).session_id}/stream`;
+  }, 30_000);
+  afterAll(() => open.stop());
+
+  it('names the origin on JSON and on the stream', async () => {
+    for (const path of ['/agent', stream]) {
+      const { status, headers } = await send(open.url, path, { headers: { host, origin: FRIEND, ...USER } });
+      expect([path, status, headers['access-control-allow-origin']]).toEqual([path, 200, FRIEND]);
+      expect(headers['access-control-allow-credentials']).toBe('true');
+      expect(headers['access-control-expose-headers']).toContain('x-request-id');
+      expect(headers.vary).toMatch(/origin/i);
+    }
+  });
+
+  it('names the origin on errors too, so that a page can read them', async () => {
+    const { status, headers } = await send(open.url, '/agent/none', { headers: { host, origin: FRIEND, ...USER } });
+    expect([status, headers['access-control-allow-origin']]).toEqual([404, FRIEND]);
+  });
+
+  it('answers the preflight of each method', async () => {
+    for (const method of ['POST', 'PATCH', 'DELETE']) {
+      const headers = {
+        host,
+        origin: FRIEND,
+        'access-control-request-method': method,
+        'access-control-request-headers': 'x-user-id,content-type',
+      };
+      const answer = await send(open.url, '/agent/some', { method: 'OPTIONS', headers });
+      expect(answer.status).toBe(204);
+      expect(answer.headers['access-control-allow-origin']).toBe(FRIEND);
+      expect(answer.headers['access-control-allow-methods']).toContain(method);
+      expect(answer.headers['access-control-allow-headers']).toContain('x-user-id');
+    }
+  });
+
+  it('still refuses other origins', async () => {
+    for (const origin of ['https://app.example.com.evil.example', 'http://app.example.com', 'null']) {
+      const answer = await send(open.url, stream, { headers: { host, origin, ...USER } });
+      expect([answer.status, codeOf(answer)]).toEqual([403, 'origin_not_allowed']);
+      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+    }
+  });
+
+  it.each([
+    ['api.example.com', 200],
+    ['a.b.example.com:443', 200],
+    ['API.EXAMPLE.COM', 200],
+    ['127.0.0.1', 200],
+    ['example.com', 403],
+    ['badexample.com', 403],
+    ['api.example.com.evil', 403],
+    ['localhost', 403],
+  ])('Host %s -> %i', async (name, status) => {
+    expect((await send(open.url, '/agent', { headers: { host: name, ...USER } })).status).toBe(status);
+  });
+});
+
+describe('routes', () => {
+  it('takes a trailing slash', async () => {
+    for (const path of ['/agent/', `/sessions/${session}/`, `/sessions/${session}/messages/`, '/health/']) {
+      expect([path, (await send(rig.url, path, { headers: USER })).status]).toEqual([path, 200]);
+    }
+  });
+
+  it.each([
+    ['DELETE', '/agent', 'GET, HEAD, POST'],
+    ['PUT', '/agent/some', 'DELETE, GET, HEAD, PATCH'],
+    ['GET', '/chat', 'POST'],
+    ['POST', '/sessions/some/messages?limit=1', 'GET, HEAD'],
+    ['GET', '/sessions/some/interrupt/', 'POST'],
+    ['DELETE', '/health', 'GET, HEAD'],
+  ])('%s %s -> 405', async (method, path, allow) => {
+    const answer = await send(rig.url, path, { method, headers: USER });
+    expect([answer.status, codeOf(answer), answer.headers.allow]).toEqual([405, 'method_not_allowed', allow]);
+  });
+
+  it.each(['/nowhere', '/agent/some/thing', '/sessions/some/streams', '/agents', '//agent'])('%s -> 404', async (path) => {
+    const answer = await send(rig.url, path, { headers: USER });
+    expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found']);
+    expect(answer.text).not.toContain('Cannot GET');
+  });
+});
+
+describe('bodies', () => {
+  const post = (body: string, headers: Record<string, string> = JSON_TYPE) =>
+    send(rig.url, '/agent', { method: 'POST', headers: { ...USER, ...headers }, body });
+  const padded = (bytes: number) => {
+    const frame = JSON.stringify({ name: 'a', system_prompt: '' });
+    return JSON.stringify({ name: 'a', system_prompt: 'x'.repeat(bytes - frame.length) });
+  };
+
+  it('takes what fits AERIE_BODY_LIMIT and refuses one byte more', async () => {
+    expect((await post(padded(BODY_LIMIT))).status).toBe(201);
+    const answer = await post(padded(BODY_LIMIT + 1));
+    expect([answer.status, codeOf(answer)]).toEqual([413, 'payload_too_large']);
+  });
+
+  it('refuses a body of unannounced length that grows over the limit', async () => {
+    const chunk = padded(BODY_LIMIT + 1);
+    const answer = await post(chunk, { ...JSON_TYPE, 'transfer-encoding': 'chunked' });
+    expect([answer.status, codeOf(answer)]).toEqual([413, 'payload_too_large']);
+  });
+
+  it.each(['application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+    'refuses %s',
+    async (type) => {
+      const answer = await post('name=a', { 'content-type': type });
+      expect([answer.status, codeOf(answer)]).toEqual([415, 'unsupported_media_type']);
+    },
+  );
+
+  it.each(['{"name":', 'name', '{"name": "a",}', ''])('answers invalid_json to %j', async (body) => {
+    const answer = await post(body);
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'invalid_json']);
+  });
+
+  it('takes no prototype from a body', async () => {
+    for (const body of ['{"name":"a","__proto__":{"x":1}}', '{"name":"a","constructor":{"prototype":{"x":1}}}']) {
+      const answer = await post(body);
+      expect([answer.status, codeOf(answer)]).toEqual([400, 'invalid_json']);
+    }
+  });
+
+  it.each(['[]', '"text"', '7', 'null'])('validates a body that is %s', async (body) => {
+    const answer = await post(body);
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'validation_failed']);
+  });
+});
+
+describe('malformed addresses', () => {
+  it.each(['/agent/%', '/agent/%zz', '/sessions/%E0%A4%A'])('%s -> 400 bad_request', async (path) => {
+    const answer = await send(rig.url, path, { headers: USER });
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
+    expect(answer.headers['x-request-id']).toBe(problem(answer).request_id);
+  });
+
+  it('a NUL in an id is only an id that is not there', async () => {
+    for (const path of ['/sessions/a%00b', '/agent/a%00b', '/credential/%00', '/sessions/x/messages?agent_id=%00']) {
+      const answer = await send(rig.url, path, { headers: USER });
+      expect([path, answer.status]).toEqual([path, 404]);
+    }
+  });
+
+  it('an id of excessive length is refused', async () => {
+    const answer = await send(rig.url, `/agent/${'a'.repeat(2000)}`, { headers: USER });
+    expect([answer.status, codeOf(answer)]).toEqual([414, 'uri_too_long']);
+  });
+});
+
+describe('x-request-id and traceparent', () => {
+  const ask = (path: string, headers: Record<string, string>) => send(rig.url, path, { headers: { ...USER, ...headers } });
+
+  it('echoes a well-formed id, in error bodies too', async () => {
+    const id = 'req-1.2:3/a+b=c@d';
+    expect((await ask('/agent', { 'x-request-id': id })).headers['x-request-id']).toBe(id);
+    for (const path of ['/agent/none', '/nowhere', '/chat']) {
+      const answer = await ask(path, { 'x-request-id': id });
+      expect([answer.headers['x-request-id'], problem(answer).request_id]).toEqual([id, id]);
+    }
+    expect((await ask(`/sessions/${session}/stream`, { 'x-request-id': id })).headers['x-request-id']).toBe(id);
+  });
+
+  it.each(['two words', 'a"b', '<script>', 'x'.repeat(129), 'ü'])('replaces %j', async (id) => {
+    const answer = await ask('/agent/none', { 'x-request-id': Buffer.from(id).toString('latin1') });
+    const given = problem(answer).request_id;
+    expect(given).toMatch(/^[0-9a-f-]{36}$/);
+    expect(answer.headers['x-request-id']).toBe(given);
+  });
+
+  it('gives each request an id of its own', async () => {
+    const ids = await Promise.all([1, 2, 3].map(async () => (await ask('/agent', {})).headers['x-request-id']));
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  it('puts the trace and the request id into the log line of the request', async () => {
+    const trace_id = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const request_id = 'traced-request';
+    await ask('/agent', { traceparent: `00-${trace_id}-00f067aa0ba902b7-01`, 'x-request-id': request_id });
+    const line = await eventually(() => logLines().find((it) => it.req?.id === request_id));
+    expect(line).toMatchObject({ trace_id, parent_id: '00f067aa0ba902b7', res: { statusCode: 200 } });
+  });
+
+  it.each(['00-00000000000000000000000000000000-00f067aa0ba902b7-01', 'nonsense'])('ignores the traceparent %s', async (it) => {
+    const request_id = `untraced-${it.slice(0, 4)}`;
+    await ask('/agent', { traceparent: it, 'x-request-id': request_id });
+    const line = await eventually(() => logLines().find((line) => line.req?.id === request_id));
+    expect(line).not.toHaveProperty('trace_id');
+  });
+});
+
+interface LogLine {
+  trace_id?: string;
+  req?: { id: string };
+  res?: { statusCode: number };
+}
+
+function logLines(): LogLine[] {
+  return rig.service
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as LogLine);
+}
+
+it('tells nothing of an error it does not know', async () => {
+  const broken = await startRig();
+  try {
+    const client = broken.client();
+    await broken.sql('ALTER TABLE agents RENAME TO agents_hidden');
+    const answer = await client.request('GET', '/agent', undefined, { 'x-request-id': 'broken-request' });
+    expect([answer.status, codeOf(answer)]).toEqual([500, 'internal_error']);
+    expect(answer.body).toEqual({
+      error: { code: 'internal_error', message: 'The service failed to answer this request.' },
+      request_id: 'broken-request',
+    });
+    const line = await eventually(() => broken.service.output().split('\n').find((it) => it.includes('broken-request')));
+    expect(line).toContain('agents');
+  } finally {
+    await broken.stop();
+  }
+}, 30_000);
