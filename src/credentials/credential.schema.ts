@@ -29,9 +29,7 @@ export type CredentialView = z.infer<typeof CredentialView>;
 
 export const CredentialList = listOf('credentials', CredentialView).meta({ id: 'CredentialList' });
 export const CredentialCreated = z.object({ credential_id: z.uuid() }).meta({ id: 'CredentialCreated' });
-export const CredentialSchemas = z
-  .object({ schemas: z.array(z.record(z.string(), z.unknown())) })
-  .meta({
-    id: 'CredentialSchemas',
-    description: 'One JSON Schema per credential type; secrets have format password and writeOnly',
-  });
+export const CredentialSchemas = z.object({ schemas: z.array(z.record(z.string(), z.unknown())) }).meta({
+  id: 'CredentialSchemas',
+  description: 'One JSON Schema per credential type; secrets have format password and writeOnly',
+});

@@ -68,17 +68,8 @@ export class CredentialsService {
     if (!isUuid(id) || !(await this.store.delete(principal, id))) throw notFound('credential', id);
   }
 
-  /** For calling a model: the credential with its secrets. */
-  async open(principal: Principal, id: string): Promise<OpenCredential> {
-    return this.unseal(await this.record(principal, id));
-  }
-
-  /** The type of a credential the caller owns, without opening it. */
-  async typeOfOwned(principal: Principal, id: string): Promise<string> {
-    return (await this.record(principal, id)).type;
-  }
-
-  private async record(principal: Principal, id: string): Promise<CredentialRecord> {
+  /** The caller's credential as it is stored, its secrets sealed. */
+  async record(principal: Principal, id: string): Promise<CredentialRecord> {
     const record = isUuid(id) ? await this.store.get(principal, id) : null;
     if (!record) throw notFound('credential', id);
     return record;
@@ -120,7 +111,8 @@ export class CredentialsService {
     };
   }
 
-  private unseal(record: CredentialRecord): OpenCredential {
+  /** For calling a model: the whole data, secrets included. */
+  unseal(record: CredentialRecord): OpenCredential {
     const type = this.types.get(record.type);
     if (!type) throw new AerieError('credential_unreadable', `This service does not know ${record.type} credentials.`);
     try {

@@ -2,16 +2,22 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
+import type { ChatModel } from '../core/models/chat-model.js';
 import type { ModelCard } from '../core/models/model-card.js';
+import type { CredentialRecord } from '../credentials/credential.store.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { CredentialTypeRegistry } from '../credentials/types/credential-type.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
 import type { ChatModelConfig } from './chat-model-config.schema.js';
 
+/** Chat models kept ready, with the secrets they were made of. */
+const MAX_KEPT_MODELS = 1000;
+
 @Injectable()
 export class ModelsService {
   private readonly parameterSchemas = new WeakMap<ModelCard, z.ZodType>();
+  private readonly chatModels = new Map<string, ChatModel>();
 
   constructor(
     private readonly types: CredentialTypeRegistry,
@@ -26,7 +32,7 @@ export class ModelsService {
 
   /** Checks a model configuration before it is stored; `path` says where it stands in the request. */
   async check(principal: Principal, config: ChatModelConfig, path: string): Promise<void> {
-    const owned = await this.credentials.typeOfOwned(principal, config.credential_id);
+    const { type: owned } = await this.credentials.record(principal, config.credential_id);
     if (owned !== config.type) throw invalid(`${path}.type`, `the credential is of type ${owned}`);
     const type = this.types.get(config.type);
     if (!type) throw invalid(`${path}.type`, 'this service does not know this type');
@@ -37,8 +43,21 @@ export class ModelsService {
 
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
-    const { type, data } = await this.credentials.open(principal, config.credential_id);
-    return { model: type.createChatModel(data, config.model), parameters: config.parameters };
+    const record = await this.credentials.record(principal, config.credential_id);
+    return { model: this.chatModel(record, config.model), parameters: config.parameters };
+  }
+
+  /** Models are kept per state of their credential: a changed or replaced credential makes new ones. */
+  private chatModel(record: CredentialRecord, name: string): ChatModel {
+    const key = `${record.tenant_id}|${record.id}|${record.updated_at.getTime()}|${name}`;
+    let model = this.chatModels.get(key);
+    if (!model) {
+      const { type, data } = this.credentials.unseal(record);
+      model = type.createChatModel(data, name);
+      if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
+      this.chatModels.set(key, model);
+    }
+    return model;
   }
 
   private checkParameters(card: ModelCard, parameters: Record<string, unknown>, path: string): void {

@@ -40,7 +40,9 @@ export class EventWriter {
   private last = 0;
   private text = '';
   private scheduled = false;
-  private sending: Promise<void> | undefined;
+  private sending: Promise<void> = Promise.resolve();
+  /** A drain is under way. Cleared in the same turn in which it finds nothing left, so that no event is released unseen in between. */
+  private busy = false;
   private failing = false;
   private dead = false;
 
@@ -89,7 +91,7 @@ export class EventWriter {
     this.last = held.seq;
     this.text += held.text;
     if (this.text.length >= FLUSH_AT) this.send();
-    else if (!this.scheduled && !this.sending) {
+    else if (!this.scheduled && !this.busy) {
       this.scheduled = true;
       setImmediate(() => {
         this.scheduled = false;
@@ -101,7 +103,7 @@ export class EventWriter {
   /** Resolves when everything released so far is in the log, or can no longer get there. */
   async flushed(): Promise<void> {
     this.send();
-    while (this.sending) await this.sending;
+    while (this.busy) await this.sending;
   }
 
   /** Ends all attempts to write. */
@@ -111,10 +113,9 @@ export class EventWriter {
   }
 
   private send(): void {
-    if (this.sending || this.text === '' || this.dead) return;
-    this.sending = this.drain().finally(() => {
-      this.sending = undefined;
-    });
+    if (this.busy || this.text === '' || this.dead) return;
+    this.busy = true;
+    this.sending = this.drain();
   }
 
   private async drain(): Promise<void> {
@@ -134,6 +135,7 @@ export class EventWriter {
         delay = Math.min(delay * 2, RETRY_MS.max);
       }
     }
+    this.busy = false;
   }
 
   private take(): AppendBatch {

@@ -1,0 +1,166 @@
+import { describe, expect, it } from '@jest/globals';
+import type { AgentEvent } from '../core/events/agent-event.js';
+import { type AppendBatch, type AppendResult } from '../events/event-log.js';
+import { eachFrame } from '../events/frames.js';
+import { LocalEventLog } from '../events/local-event-log.js';
+import { EventWriter, type WriterOptions } from './event-writer.js';
+
+const REF = { tenant_id: 't', session_id: 's' };
+const LIMITS = { max_entries: 100_000, ttl_seconds: 60 };
+
+const delta = (text: string): AgentEvent => ({
+  type: 'TEXT_BLOCK_DELTA',
+  id: 'e',
+  created_at: '2026-11-20T10:00:00.000Z',
+  reply_id: 'r',
+  block_id: 'b',
+  delta: text,
+});
+
+function open(log: LocalEventLog, options: Partial<WriterOptions> = {}): EventWriter {
+  const lease = { ...REF, owner: 'n', token: 1 };
+  const verify = () => Promise.resolve(true);
+  const ignore = () => undefined;
+  return new EventWriter(log, { lease, seq: 0, prev: 0, verify, onFenced: ignore, onError: ignore, ...options });
+}
+
+async function seqs(log: LocalEventLog): Promise<number[]> {
+  const batches = await log.read(REF, 0, 100_000);
+  return batches.flatMap((batch) => [...eachFrame(batch.frames)].map((it) => it.seq));
+}
+
+/** A log whose appends wait for the test to let them through, or fail as told. */
+class GatedLog extends LocalEventLog {
+  readonly batches: AppendBatch[] = [];
+  failures = 0;
+  gate: Promise<void> = Promise.resolve();
+
+  constructor() {
+    super(LIMITS);
+  }
+
+  override async append(batch: AppendBatch): Promise<AppendResult> {
+    await this.gate;
+    if (this.failures > 0) {
+      this.failures--;
+      throw new Error('the bus is away');
+    }
+    const result = await super.append(batch);
+    if (result === 'ok') this.batches.push(batch);
+    return result;
+  }
+}
+
+describe('EventWriter', () => {
+  it('gathers what one turn of the event loop says into one batch', async () => {
+    const log = new GatedLog();
+    const writer = open(log);
+    for (let i = 0; i < 200; i++) writer.emit(delta(`${i}`));
+    await writer.flushed();
+    expect(log.batches.map(({ prev, first, last }) => [prev, first, last])).toEqual([[0, 1, 200]]);
+  });
+
+  it('sends an urgent event at once, and the rest behind it', async () => {
+    const log = new GatedLog();
+    const writer = open(log);
+    writer.emit(delta('first'), true);
+    for (let i = 0; i < 10; i++) writer.emit(delta(`${i}`));
+    await writer.flushed();
+    expect(log.batches.map(({ prev, first, last }) => [prev, first, last])).toEqual([
+      [0, 1, 1],
+      [1, 2, 11],
+    ]);
+  });
+
+  it('leaves no event behind, in whichever microtask it is released', async () => {
+    for (let ticks = 0; ticks < 40; ticks++) {
+      const log = new GatedLog();
+      const writer = open(log);
+      writer.emit(delta('one'), true);
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      writer.emit(delta('two'));
+      await writer.flushed();
+      expect(await seqs(log)).toEqual([1, 2]);
+    }
+  });
+
+  it('does the same without anybody waiting for it', async () => {
+    for (let ticks = 0; ticks < 40; ticks++) {
+      const log = new GatedLog();
+      const writer = open(log);
+      const heard = new Promise<void>((resolve) => {
+        void log.subscribe(REF, (signal) => {
+          if (signal.type === 'batch' && signal.batch.last === 2) resolve();
+        });
+      });
+      writer.emit(delta('one'), true);
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      writer.emit(delta('two'));
+      await heard;
+    }
+  });
+
+  it('holds an event back under its number until it is released', async () => {
+    const log = new GatedLog();
+    const writer = open(log);
+    writer.emit(delta('a'));
+    const held = writer.hold(delta('b'));
+    await writer.flushed();
+    expect(await seqs(log)).toEqual([1]);
+    expect([held.seq, writer.last_seq]).toEqual([2, 2]);
+    writer.release(held);
+    await writer.flushed();
+    expect(await seqs(log)).toEqual([1, 2]);
+  });
+
+  it('tries again while the bus is away, in order and without loss', async () => {
+    const log = new GatedLog();
+    log.failures = 3;
+    const errors: unknown[] = [];
+    const writer = open(log, { onError: (error) => errors.push(error) });
+    writer.emit(delta('a'), true);
+    writer.emit(delta('b'));
+    await writer.flushed();
+    expect(await seqs(log)).toEqual([1, 2]);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('is congested while a slow bus holds a lot up, and not while the bus is away', async () => {
+    const log = new GatedLog();
+    let openGate = () => undefined as void;
+    log.gate = new Promise((resolve) => (openGate = resolve));
+    const writer = open(log);
+    writer.emit(delta('x'), true);
+    for (let i = 0; i < 5; i++) writer.emit(delta('y'.repeat(1_000_000)));
+    expect(writer.congested).toBe(true);
+    openGate();
+    await writer.flushed();
+    expect(writer.congested).toBe(false);
+  });
+
+  it('creates a missing log only for a session that exists', async () => {
+    const gone = new GatedLog();
+    let fenced = 0;
+    const writer = open(gone, { verify: () => Promise.resolve(false), onFenced: () => fenced++ });
+    writer.emit(delta('a'));
+    await writer.flushed();
+    writer.emit(delta('b'));
+    await writer.flushed();
+    expect([fenced, await gone.top(REF)]).toEqual([1, null]);
+  });
+
+  it('falls silent when a later holder has written', async () => {
+    const log = new GatedLog();
+    let fenced = 0;
+    const old = open(log, { onFenced: () => fenced++ });
+    old.emit(delta('a'));
+    await old.flushed();
+    const later = open(log, { lease: { ...REF, owner: 'm', token: 2 }, seq: 1000, prev: 1 });
+    later.emit(delta('b'));
+    await later.flushed();
+    old.emit(delta('c'));
+    await old.flushed();
+    expect(fenced).toBe(1);
+    expect(await seqs(log)).toEqual([1, 1001]);
+  });
+});
