@@ -5,16 +5,11 @@ import { Logger } from 'nestjs-pino';
 import type { AerieOptions } from './aerie.module.js';
 import { AppModule } from './app.module.js';
 import { Config, loadConfig } from './platform/config/config.js';
-import { errorBody } from './platform/http/error.filter.js';
-import { AerieError } from './platform/http/errors.js';
-import { checkListener } from './platform/http/listener-guard.js';
+import { addressRefusal, guardListener } from './platform/http/listener.js';
 import { openApiDocument } from './platform/http/openapi.js';
 import { requestId } from './platform/http/request-context.js';
 import { RouteTable } from './platform/http/route-table.js';
 import { ServiceLogger } from './platform/logging/service-logger.js';
-
-/** Answers of the API describe one caller's data at one moment. */
-const NO_STORE = 'no-store';
 
 /** The application with its listener rules, not listening yet. */
 export async function createApp(options: AerieOptions = {}): Promise<NestFastifyApplication> {
@@ -26,14 +21,18 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
     requestIdHeader: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 512 },
     forceCloseConnections: true,
+    frameworkErrors: addressRefusal(config.http),
   });
-  guardListener(adapter, config, routes);
+  routes.watch(adapter.getInstance());
+  guardListener(adapter.getInstance(), config.http);
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot({ ...options, config }, routes),
     adapter,
     {
       bufferLogs: true,
       abortOnError: false,
+      // Nest's would add form bodies, which a foreign page may send without asking first.
+      bodyParser: false,
     },
   );
   app.useLogger(new ServiceLogger(app.get(Logger)));
@@ -41,31 +40,13 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
   if (config.http.cors_origins.length > 0) {
     app.enableCors({
       origin: config.http.cors_origins.includes('*') ? true : config.http.cors_origins,
+      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
       credentials: true,
       exposedHeaders: ['x-request-id', 'retry-after'],
     });
   }
   serveDocs(app, config);
   return app;
-}
-
-function guardListener(adapter: FastifyAdapter, config: Config, routes: RouteTable): void {
-  const instance = adapter.getInstance();
-  routes.watch(instance);
-  instance.addHook('onRequest', (request, reply, done) => {
-    void reply
-      .header('x-request-id', request.id)
-      .header('cache-control', NO_STORE)
-      .header('x-content-type-options', 'nosniff');
-    try {
-      checkListener(config.http, request);
-      done();
-    } catch (error) {
-      if (!(error instanceof AerieError)) return done(error as Error);
-      void reply.code(error.status).header('content-type', 'application/json; charset=utf-8');
-      void reply.send(JSON.stringify(errorBody(error, request.id)));
-    }
-  });
 }
 
 function serveDocs(app: NestFastifyApplication, config: Config): void {

@@ -1,4 +1,5 @@
 import { applyDecorators, HttpCode } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { ApiOperation, ApiResponse, ApiSecurity } from '@nestjs/swagger';
 import type { z } from 'zod';
 import { ERROR_STATUS, type ErrorCode } from '../platform/http/errors.js';
@@ -20,12 +21,22 @@ export interface EndpointOptions {
 
 const ALWAYS: readonly ErrorCode[] = ['host_not_allowed', 'origin_not_allowed', 'internal_error'];
 const AUTHENTICATED: readonly ErrorCode[] = ['validation_failed', 'unauthenticated', 'forbidden'];
+const WITH_BODY: readonly ErrorCode[] = ['invalid_json', 'payload_too_large', 'unsupported_media_type'];
 
 /** One route's policy, status and documentation, with the codes it may answer. */
 export function Endpoint(options: EndpointOptions): MethodDecorator {
+  return (target, key, descriptor) => decorate(options, takesBody(target, key))(target, key, descriptor);
+}
+
+function decorate(options: EndpointOptions, hasBody: boolean): MethodDecorator {
   const isPublic = options.policy === 'public';
   const status = options.status ?? 200;
-  const codes = [...ALWAYS, ...(isPublic ? [] : AUTHENTICATED), ...(options.errors ?? [])];
+  const codes = [
+    ...ALWAYS,
+    ...(isPublic ? [] : AUTHENTICATED),
+    ...(hasBody ? WITH_BODY : []),
+    ...(options.errors ?? []),
+  ];
   const byStatus = Map.groupBy(codes, (code) => ERROR_STATUS[code]);
   return applyDecorators(
     options.policy === 'public' ? Public() : Policy(options.policy),
@@ -43,4 +54,10 @@ export function Endpoint(options: EndpointOptions): MethodDecorator {
     ),
     ...(isPublic ? [] : [ApiSecurity('user'), ApiSecurity('jwt')]),
   );
+}
+
+/** Decorators of parameters come before those of their method. */
+function takesBody(target: object, key: string | symbol): boolean {
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, target.constructor, key) ?? {}) as object;
+  return Object.keys(parameters).some((name) => name.startsWith(`${RouteParamtypes.BODY}:`));
 }

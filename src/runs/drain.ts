@@ -10,7 +10,7 @@ import { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import type { Config } from '../platform/config/config.js';
-import { newId } from '../platform/ids.js';
+import { newEventId } from '../platform/ids.js';
 import type { SessionStore } from '../sessions/session.store.js';
 import type { Assembler, Assembly } from './assembler.js';
 import type { ContextCache } from './context-cache.js';
@@ -67,6 +67,8 @@ const NO_MODEL: BoundModel = {
 export class Drain {
   /** The conversation up to where this drain has come. */
   context: Msg[] | undefined;
+  /** The last reply is on record with its end: that end has to reach the log, whoever holds the lease by now. */
+  concluded = false;
 
   constructor(
     private readonly resources: DrainResources,
@@ -77,6 +79,7 @@ export class Drain {
   /** Works on a run that was just taken; `known` is the conversation before it, when this node has it. Returns the run after it. */
   async run(run: TakenRun, known: Msg[] | undefined, prepared?: Assembly): Promise<TakenRun | null> {
     this.held.beginRun(run.run_id);
+    this.concluded = false;
     for (const message of run.messages) this.writer.emit(userMessage(message, run.run_id));
     const principal = new Principal(this.held.tenant_id, run.user_id);
     const context = known ? [...known, ...run.messages] : await this.load(principal);
@@ -156,11 +159,13 @@ export class Drain {
       last_seq: end.seq,
       step: work.recorder.current(),
     };
+    held.finishing = true;
     const outcome = await this.persist((): Promise<FinishOutcome> => resources.store.finish(held.lease, finish));
     if (outcome === undefined || outcome === 'fenced') {
       held.lose();
       return null;
     }
+    this.concluded = true;
     writer.release(end);
     writer.keep_from = end.seq;
     this.context = resources.contexts.window([...context, msg]);
@@ -239,7 +244,7 @@ export class Drain {
       max_iters: assembly?.agent.data.react_config.max_iters ?? 1,
       max_retries: config.runs.model_retries,
       signal: this.held.signal,
-      newId,
+      newId: newEventId,
       clock: () => new Date(),
       onModelError: (error, attempt, will) =>
         logger.warn({ err: error, attempt, will, ...names }, 'A model call failed'),
@@ -251,7 +256,7 @@ export class Drain {
 function userMessage(message: Msg, run_id: string): AgentEvent {
   return {
     type: 'CUSTOM',
-    id: newId(),
+    id: newEventId(),
     created_at: message.created_at,
     run_id,
     name: 'user_message',

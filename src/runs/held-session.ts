@@ -21,6 +21,11 @@ export class HeldSession implements SessionRef {
   readonly session_id: string;
   private controller = new AbortController();
   private deadline: number;
+  /**
+   * The last write of a run is on its way: it may give the lease back before a renewal looks at it, so a lease that is not found then is
+   * not lost.
+   */
+  finishing = false;
   private gone = false;
   private runId: string | undefined;
 
@@ -47,6 +52,7 @@ export class HeldSession implements SessionRef {
   /** A stop asked of one run never touches the next one. */
   beginRun(runId: string): void {
     this.runId = runId;
+    this.finishing = false;
     if (!this.gone) this.controller = new AbortController();
   }
 

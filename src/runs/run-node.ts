@@ -146,7 +146,7 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
       for (const session of sessions) {
         const row = ours.get(key(session));
         if (row) session.renewed(this.config.runs.lease_ms, sentAt);
-        else if (this.held.get(key(session)) === session) session.lose();
+        else if (!session.finishing) session.lose();
         if (row?.stop_run_id) session.stop(row.stop_run_id);
       }
     } catch (error) {

@@ -50,7 +50,7 @@ export class SessionRunner {
           : await drain.resume(claimed.run);
       while (next) next = await drain.run(next, drain.context);
     } finally {
-      if (held.lost) writer.stop();
+      if (held.lost && !drain.concluded) writer.stop();
       await writer.flushed();
     }
   }

@@ -17,6 +17,9 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
+/** One for all replies: every one is left after its end, and an exception of its own would cost a stack trace each. */
+const ABANDONED = new Interrupted('the reply was left by its consumer');
+
 /** What the parts of the loop share while one reply runs. */
 export class ReplyContext {
   readonly reply: ReplyReducer;
@@ -96,7 +99,7 @@ export class ReplyContext {
 
   dispose(abandoned: boolean): void {
     this.request.signal.removeEventListener('abort', this.onAbort);
-    if (abandoned) this.controller.abort();
+    if (abandoned) this.controller.abort(ABANDONED);
   }
 
   private readonly onAbort = (): void => {

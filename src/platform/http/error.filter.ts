@@ -60,14 +60,15 @@ export class ErrorFilter implements ExceptionFilter {
 
   private toClientError(exception: unknown, request: FastifyRequest): AerieError {
     if (exception instanceof AerieError) return exception;
-    const { code, statusCode } = raisedBy(exception);
-    const known = typeof code === 'string' ? BY_FASTIFY_CODE[code] : undefined;
-    if (known) return new AerieError(known[0], known[1]);
-    const status = exception instanceof HttpException ? exception.getStatus() : statusCode;
+    // Nest hands Fastify's errors on as an HttpException that has the original as its cause.
+    const original = exception instanceof HttpException ? exception.cause : exception;
+    const known = raisedByFastify(original);
+    if (known) return known;
+    const status = exception instanceof HttpException ? exception.getStatus() : undefined;
     if (status === 404) return this.unrouted(request);
     const mapped = typeof status === 'number' ? BY_STATUS[status] : undefined;
     if (mapped) return new AerieError(mapped, (exception as Error).message);
-    return new AerieError('internal_error', 'The service failed to answer this request.');
+    return internalError();
   }
 
   private unrouted(request: FastifyRequest): AerieError {
@@ -79,10 +80,15 @@ export class ErrorFilter implements ExceptionFilter {
   }
 }
 
-/** Nest hands Fastify's errors on as an HttpException that has the original as its cause. */
-function raisedBy(exception: unknown): { code?: unknown; statusCode?: unknown } {
-  const original = exception instanceof HttpException ? exception.cause : exception;
-  return typeof original === 'object' && original !== null ? original : {};
+/** The error of ours for one that Fastify raised by itself. */
+export function raisedByFastify(error: unknown): AerieError | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  const known = typeof code === 'string' ? BY_FASTIFY_CODE[code] : undefined;
+  return known && new AerieError(...known);
+}
+
+export function internalError(): AerieError {
+  return new AerieError('internal_error', 'The service failed to answer this request.');
 }
 
 export function errorBody(error: AerieError, requestId: string): ErrorBody {

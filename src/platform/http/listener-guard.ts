@@ -10,18 +10,23 @@ export interface ListenerPolicy {
 }
 
 /**
- * Checks Host and Origin of every request before anything else sees it: a page from elsewhere cannot reach the service through a
- * rebound name, nor with the browser's ambient rights.
+ * Why a request is refused before anything else sees it, if it is. By Host and Origin a page from elsewhere cannot reach the service
+ * through a rebound name, nor with the browser's ambient rights; a NUL in the URL is in no id, and PostgreSQL takes none.
  */
-export function checkListener(policy: ListenerPolicy, request: Pick<FastifyRequest, 'headers' | 'url'>): void {
+export function checkListener(
+  policy: ListenerPolicy,
+  request: Pick<FastifyRequest, 'headers' | 'url'>,
+): AerieError | null {
   const { host, origin } = request.headers;
   const path = request.url.split('?', 1)[0] ?? '';
   if (!PROBES.has(path) && !hostAllowed(policy.allowed_hosts, host)) {
-    throw new AerieError('host_not_allowed', 'This service does not answer to this host name.');
+    return new AerieError('host_not_allowed', 'This service does not answer to this host name.');
   }
   if (origin !== undefined && !originAllowed(policy, origin, host)) {
-    throw new AerieError('origin_not_allowed', 'This origin may not call this service.');
+    return new AerieError('origin_not_allowed', 'This origin may not call this service.');
   }
+  if (request.url.includes('%00')) return new AerieError('bad_request', 'The URL is malformed.');
+  return null;
 }
 
 function hostAllowed(allowed: readonly string[], host: string | undefined): boolean {

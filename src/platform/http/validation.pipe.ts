@@ -1,5 +1,5 @@
-import { StandardSchemaValidationPipe } from '@nestjs/common';
-import { AerieError, type Fault } from './errors.js';
+import { type ArgumentMetadata, StandardSchemaValidationPipe } from '@nestjs/common';
+import { AerieError, type Fault, invalid } from './errors.js';
 
 const MAX_FAULTS = 50;
 
@@ -9,12 +9,37 @@ interface Issue {
 }
 
 /** Validates bodies, queries and parameters by their schema; every fault is reported with its path. */
+class ValidationPipe extends StandardSchemaValidationPipe {
+  constructor() {
+    super({
+      transform: true,
+      exceptionFactory: (issues: readonly Issue[]) =>
+        new AerieError('validation_failed', 'The request is not valid.', issues.slice(0, MAX_FAULTS).map(toFault)),
+    });
+  }
+
+  override async transform<T>(value: T, metadata: ArgumentMetadata): Promise<T> {
+    const valid = await super.transform(value, metadata);
+    if (metadata.type === 'body') checkText(valid, '');
+    return valid;
+  }
+}
+
 export function validationPipe(): StandardSchemaValidationPipe {
-  return new StandardSchemaValidationPipe({
-    transform: true,
-    exceptionFactory: (issues: readonly Issue[]) =>
-      new AerieError('validation_failed', 'The request is not valid.', issues.slice(0, MAX_FAULTS).map(toFault)),
-  });
+  return new ValidationPipe();
+}
+
+/** JSON can spell text that is no Unicode, and NUL; PostgreSQL stores neither, and no model could read it. */
+function checkText(value: unknown, path: string): void {
+  if (typeof value === 'string') {
+    if (value.includes('\0') || !value.isWellFormed()) throw invalid(path, 'must be Unicode text without NUL');
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      const at = path ? `${path}.${key}` : key;
+      checkText(key, path);
+      checkText(item, at);
+    }
+  }
 }
 
 export function toFault(issue: Issue): Fault {

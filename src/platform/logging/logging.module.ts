@@ -1,4 +1,4 @@
-import { type DynamicModule } from '@nestjs/common';
+import { type DynamicModule, RequestMethod } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
 import { Config } from '../config/config.js';
@@ -27,11 +27,14 @@ export function loggingModule(): DynamicModule {
   return LoggerModule.forRootAsync({
     inject: [Config],
     useFactory: (config: Config) => ({
+      // The default pattern of the library matches nothing on Fastify.
+      forRoutes: ['/', '*path'].map((path) => ({ path, method: RequestMethod.ALL })),
       pinoHttp: {
         level: config.log_level,
         base: { pid: process.pid },
         redact: { paths: REDACTED, censor: '[redacted]' },
-        genReqId: (request: IncomingMessage) => requestId(request),
+        // Fastify gave the request its id already, which is the one that the response names.
+        genReqId: (request: IncomingMessage) => request.id ?? requestId(request),
         customProps: (request: IncomingMessage) => traceOf(request) ?? {},
         customLogLevel: (_request, reply, error) => (error || reply.statusCode >= 500 ? 'error' : 'info'),
         autoLogging: { ignore: (request: IncomingMessage) => QUIET.has(request.url ?? '') },

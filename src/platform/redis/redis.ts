@@ -20,6 +20,7 @@ export async function openRedis(resources: Resources, purpose: string, url: stri
       const client = new Redis(url, {
         lazyConnect: true,
         connectionName: `aerie:${purpose}`,
+        enableAutoPipelining: true,
         maxRetriesPerRequest: null,
       });
       let last: Error | undefined;
