@@ -115,6 +115,7 @@ export class AerieModule {
         ProtocolsModule.forRoot(options.protocols ?? []),
         HealthModule,
       ],
+      exports: [CredentialsModule, ModelsModule, AgentsModule, SessionsModule, RunsModule],
       providers: [
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_PIPE, useFactory: validationPipe },

@@ -92,6 +92,7 @@ class Chat {
     if (this.interrupting) process.exit(EXIT_INTERRUPTED);
     this.interrupting = true;
     this.renderer.line('Stopping the reply (again to leave at once)', 'dim');
+    this.opened?.cancel();
     this.conversation.interrupt().catch((error: unknown) => this.renderer.error(describe(error)));
   };
 }

@@ -1,6 +1,6 @@
 import type { EventOf } from '../core/events/agent-event.js';
 import type { ToolCallBlock } from '../core/messages/block.js';
-import type { Api } from './api.js';
+import { type Api, ApiError, type ConfirmResult } from './api.js';
 import { EventFeed } from './event-feed.js';
 import type { Renderer, ReplyEnd } from './render.js';
 
@@ -12,6 +12,7 @@ export class Conversation {
   private feed: EventFeed | undefined;
   /** Something of the reply was seen: an interrupted run will say so itself. */
   private begun = false;
+  private stopped = false;
 
   constructor(
     private readonly api: Api,
@@ -25,6 +26,7 @@ export class Conversation {
     const feed = await EventFeed.open(this.api, this.session);
     this.feed = feed;
     this.begun = false;
+    this.stopped = false;
     try {
       const { run_id } = await this.api.say(this.session, text);
       return await this.follow(feed, new Set([run_id]));
@@ -37,6 +39,7 @@ export class Conversation {
   /** Stops what the session is doing. A run that had not begun is cancelled without a word: then there is nothing to wait for. */
   async interrupt(): Promise<void> {
     const { feed } = this;
+    this.stopped = true;
     await this.api.interrupt(this.session);
     if (!this.begun) feed?.close();
   }
@@ -51,21 +54,24 @@ export class Conversation {
       if (event.run_id === undefined || !runs.has(event.run_id)) continue;
       this.begun = true;
       this.renderer.event(event);
-      if (event.type === 'REQUIRE_USER_CONFIRM') runs.add(await this.answer(event));
+      if (event.type === 'REQUIRE_USER_CONFIRM') await this.answer(event, runs);
       if (event.type === 'REPLY_END') return event.finished_reason;
     }
+    this.renderer.line('(interrupted)', 'dim');
     return 'interrupted';
   }
 
-  private async answer({ reply_id, tool_calls }: EventOf<'REQUIRE_USER_CONFIRM'>): Promise<string> {
-    const results: { confirmed: boolean; tool_call: ToolCallBlock }[] = [];
+  /** The reply goes on in a run of its own. */
+  private async answer({ reply_id, tool_calls }: EventOf<'REQUIRE_USER_CONFIRM'>, runs: Set<string>): Promise<void> {
+    const results: ConfirmResult[] = [];
     for (const tool_call of tool_calls) results.push({ tool_call, confirmed: await this.confirm(tool_call) });
-    return (await this.api.confirm(this.session, reply_id, results)).run_id;
+    if (this.stopped) return;
+    runs.add((await this.api.confirm(this.session, reply_id, results)).run_id);
   }
 
   /** What concerns the stream and not a reply. Gives the end of the reply when it lies in a stretch that is gone. */
   private async notice(event: EventOf<'CUSTOM'>): Promise<ReplyEnd | undefined> {
-    if (event.name === 'session_deleted') throw new Error('The session was deleted.');
+    if (event.name === 'session_deleted') throw new ApiError(404, 'session_not_found', 'The session was deleted.');
     if (event.name !== 'gap') return undefined;
     this.renderer.line('(some of the reply was missed; GET /sessions/{id}/messages has all of it)', 'dim');
     const { message, is_running } = await this.api.newest(this.session);

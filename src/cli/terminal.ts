@@ -48,6 +48,11 @@ export class Terminal {
     return /^y(es)?$/i.test(answer?.trim() ?? '');
   }
 
+  /** Lets go of a question that nobody needs an answer to any more. */
+  cancel(): void {
+    this.settle(undefined);
+  }
+
   close(): void {
     this.readline.close();
   }

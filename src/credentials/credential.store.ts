@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.js';
+import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import type { Envelope } from '../platform/crypto/envelope.js';
 import type { ListQuery, Page } from '../platform/http/wire.js';
 
@@ -29,4 +29,6 @@ export abstract class CredentialStore {
     change: (record: CredentialRecord) => CredentialContent,
   ): Promise<CredentialRecord | null>;
   abstract delete(principal: Principal, id: string): Promise<boolean>;
+  /** A master key that some secret is sealed with and that is not among `keyIds`; null when there is none. */
+  abstract foreignKey(system: SystemPrincipal, keyIds: readonly string[]): Promise<string | null>;
 }

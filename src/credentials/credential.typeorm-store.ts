@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Like } from 'typeorm';
-import type { Principal } from '../auth/principal.js';
+import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import { Database, type Row } from '../platform/database/database.js';
 import { jsonColumns, pageOf } from '../platform/database/pages.js';
 import type { ListQuery, Page } from '../platform/http/wire.js';
@@ -53,6 +53,15 @@ export class CredentialTypeormStore extends CredentialStore {
   async delete(principal: Principal, id: string): Promise<boolean> {
     const result = await this.rows.delete({ ...own(principal), id });
     return (result.affected ?? 0) > 0;
+  }
+
+  async foreignKey(_system: SystemPrincipal, keyIds: readonly string[]): Promise<string | null> {
+    const [row] = await this.database.run<{ kid: string }>(
+      'credential-foreign-key',
+      "SELECT secrets->>'kid' AS kid FROM credentials WHERE secrets->>'kid' <> ALL($1::text[]) LIMIT 1",
+      [keyIds],
+    );
+    return row?.kid ?? null;
   }
 
   private get rows() {

@@ -1,6 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { z } from 'zod';
-import type { Principal } from '../auth/principal.js';
+import { type Principal, SystemPrincipal } from '../auth/principal.js';
+import { ConfigError } from '../platform/config/config.js';
 import { EnvelopeError, Vault } from '../platform/crypto/envelope.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
@@ -22,12 +23,24 @@ export interface OpenCredential {
 }
 
 @Injectable()
-export class CredentialsService {
+export class CredentialsService implements OnModuleInit {
   constructor(
     private readonly store: CredentialStore,
     private readonly types: CredentialTypeRegistry,
     private readonly vault: Vault,
   ) {}
+
+  /**
+   * A process with another ring than its siblings would store secrets they cannot read, and fail on theirs: it does not start on a
+   * database that holds secrets sealed with a key it lacks.
+   */
+  async onModuleInit(): Promise<void> {
+    const foreign = await this.store.foreignKey(new SystemPrincipal('key check'), this.vault.keyIds);
+    if (foreign === null) return;
+    throw new ConfigError(
+      `AERIE_ENCRYPTION_KEYS: the database has secrets sealed with key ${foreign}, which this process lacks`,
+    );
+  }
 
   schemas(): Record<string, unknown>[] {
     return this.types.list().map((type) => credentialJsonSchema(type));

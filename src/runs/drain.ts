@@ -15,6 +15,7 @@ import type { SessionStore } from '../sessions/session.store.js';
 import type { Assembler, Assembly } from './assembler.js';
 import type { ContextCache } from './context-cache.js';
 import type { EventWriter } from './event-writer.js';
+import { GrammarSample } from './grammar-sample.js';
 import type { HeldSession } from './held-session.js';
 import { reopen } from './recovery.js';
 import { ReplyRecorder } from './reply-recorder.js';
@@ -44,6 +45,9 @@ interface Work {
 
 /** Attempts at one run after which it fails visibly instead of being tried again. */
 const MAX_ATTEMPTS = 5;
+
+/** Share of replies whose events are checked. */
+const GRAMMAR_SAMPLE = 0.01;
 
 const RUN_STATUS = {
   completed: 'completed',
@@ -116,9 +120,11 @@ export class Drain {
     const { held, writer } = this;
     const { request, recorder, failure, settled = [] } = work;
     const events = failure ? failReply(request, failure) : runReply(request);
+    const sample = this.sampleOf(work);
     for await (const event of events) {
       if (held.lost) return null;
       recorder.see(event);
+      sample?.see(event);
       switch (event.type) {
         case 'REPLY_START': {
           const seq = writer.emit(event, true);
@@ -221,6 +227,14 @@ export class Drain {
       this.resources.logger.warn({ err: error, session_id: this.held.session_id }, 'A reply could not be prepared');
       return { failure: new ModelError('setup', 'the reply could not be prepared', { cause: error }) };
     }
+  }
+
+  /** Now and then a whole reply is watched for breaches of the grammar that every client relies on. */
+  private sampleOf({ request, settled }: Work): GrammarSample | undefined {
+    if (settled || Math.random() >= GRAMMAR_SAMPLE) return undefined;
+    return new GrammarSample((error) =>
+      this.resources.logger.error({ err: error, reply_id: request.reply_id }, 'A reply broke the grammar of events'),
+    );
   }
 
   private request(

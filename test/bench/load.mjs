@@ -5,7 +5,9 @@ import { Agent } from 'undici';
 import { CLIENTS } from './clients.mjs';
 import { FrameScanner } from './frames.mjs';
 
+/** How long runs may take to come to their end after the measurement; one that does not is an error of the server. */
 const END_MS = 10_000;
+const PAUSE_MS = 20;
 const TICKS_PER_SECOND = 100;
 
 const cell = JSON.parse(process.argv[2]);
@@ -112,14 +114,19 @@ async function askingUser(session) {
   }
 }
 
+function fail(message) {
+  seen.errors += 1;
+  seen.lastError = message;
+}
+
 async function user(session) {
   while (!stopped) {
     try {
       await (client.stream ? followingUser(session) : askingUser(session));
     } catch (error) {
-      seen.errors += 1;
-      seen.lastError = error.message;
-      await delay(20);
+      if (stopped) return;
+      fail(error.message);
+      await delay(PAUSE_MS);
     }
   }
 }
@@ -154,7 +161,10 @@ await delay(cell.secs * 1000);
 recording = false;
 const after = snapshot();
 stopped = true;
-await Promise.race([Promise.all(users), delay(END_MS, undefined, { ref: false })]);
+let unfinished = users.length;
+const leaving = users.map((it) => it.then(() => (unfinished -= 1)));
+await Promise.race([Promise.all(leaving), delay(END_MS)]);
+if (unfinished > 0) fail(`the reply of ${unfinished} users never came to its end`);
 await Promise.all(sessions.map((session) => client.close(api, session)));
 
 const seconds = (after.at - before.at) / 1000;

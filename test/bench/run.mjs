@@ -79,6 +79,7 @@ async function measure(servers, { cells, rounds, secs, warm }, signal) {
         const line = `${Math.round(result.runs_per_second)} runs/s, ${Math.round(result.events_per_second)} events/s`;
         const faults = result.errors > 0 ? `, ${result.errors} errors (${result.last_error})` : '';
         console.error(`${round}/${rounds} ${name} c=${concurrency} ${server.name}: ${line}${faults}`);
+        if (result.errors > 0) console.error(server.output());
         const { title } = server;
         measured.push({ round, case: name, concurrency, server: server.name, title, load1: loadavg()[0], ...result });
       }

@@ -50,16 +50,23 @@ describe('Host', () => {
     },
   );
 
-  it.each(['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])('answers to %s, with any port and without', async (name) => {
-    for (const host of [name, `${name}:${new URL(rig.url).port}`, `${name}:80`]) {
-      const answer = await send(rig.url, '/agent', { headers: { host, ...USER } });
-      expect([host, answer.status]).toEqual([host, 200]);
-    }
-  });
+  it.each(['localhost', '127.0.0.1', '[::1]', 'LOCALHOST'])(
+    'answers to %s, with any port and without',
+    async (name) => {
+      for (const host of [name, `${name}:${new URL(rig.url).port}`, `${name}:80`]) {
+        const answer = await send(rig.url, '/agent', { headers: { host, ...USER } });
+        expect([host, answer.status]).toEqual([host, 200]);
+      }
+    },
+  );
 
   it('refuses before it reads a body or asks who calls', async () => {
     const body = 'not json';
-    const answer = await send(rig.url, '/chat', { method: 'POST', headers: { host: 'evil.example', ...JSON_TYPE }, body });
+    const answer = await send(rig.url, '/chat', {
+      method: 'POST',
+      headers: { host: 'evil.example', ...JSON_TYPE },
+      body,
+    });
     expect([answer.status, codeOf(answer)]).toEqual([403, 'host_not_allowed']);
   });
 
@@ -72,15 +79,18 @@ describe('Host', () => {
 });
 
 describe('Origin', () => {
-  it.each(['https://evil.example', 'null', 'http://localhost:1', 'file://', 'not an origin'])('refuses %s', async (origin) => {
-    for (const path of ['/agent', `/sessions/${session}/stream`, '/docs', '/openapi.json', '/nowhere', '/health']) {
-      const answer = await send(rig.url, path, { headers: { origin, ...USER } });
-      expect([path, answer.status, codeOf(answer)]).toEqual([path, 403, 'origin_not_allowed']);
-      expect(answer.headers['access-control-allow-origin']).toBeUndefined();
-    }
-    const preflight = { origin, 'access-control-request-method': 'POST' };
-    expect((await send(rig.url, '/chat', { method: 'OPTIONS', headers: preflight })).status).toBe(403);
-  });
+  it.each(['https://evil.example', 'null', 'http://localhost:1', 'file://', 'not an origin'])(
+    'refuses %s',
+    async (origin) => {
+      for (const path of ['/agent', `/sessions/${session}/stream`, '/docs', '/openapi.json', '/nowhere', '/health']) {
+        const answer = await send(rig.url, path, { headers: { origin, ...USER } });
+        expect([path, answer.status, codeOf(answer)]).toEqual([path, 403, 'origin_not_allowed']);
+        expect(answer.headers['access-control-allow-origin']).toBeUndefined();
+      }
+      const preflight = { origin, 'access-control-request-method': 'POST' };
+      expect((await send(rig.url, '/chat', { method: 'OPTIONS', headers: preflight })).status).toBe(403);
+    },
+  );
 
   it('lets its own pages in', async () => {
     for (const path of ['/agent', `/sessions/${session}/stream`, '/docs']) {
@@ -174,11 +184,14 @@ describe('routes', () => {
     expect([answer.status, codeOf(answer), answer.headers.allow]).toEqual([405, 'method_not_allowed', allow]);
   });
 
-  it.each(['/nowhere', '/agent/some/thing', '/sessions/some/streams', '/agents', '//agent'])('%s -> 404', async (path) => {
-    const answer = await send(rig.url, path, { headers: USER });
-    expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found']);
-    expect(answer.text).not.toContain('Cannot GET');
-  });
+  it.each(['/nowhere', '/agent/some/thing', '/sessions/some/streams', '/agents', '//agent'])(
+    '%s -> 404',
+    async (path) => {
+      const answer = await send(rig.url, path, { headers: USER });
+      expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found']);
+      expect(answer.text).not.toContain('Cannot GET');
+    },
+  );
 });
 
 describe('bodies', () => {
@@ -201,7 +214,7 @@ describe('bodies', () => {
     expect([answer.status, codeOf(answer)]).toEqual([413, 'payload_too_large']);
   });
 
-  it.each(['application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
+  it.each(['application/xml', 'application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x'])(
     'refuses %s',
     async (type) => {
       const answer = await post('name=a', { 'content-type': type });
@@ -221,6 +234,19 @@ describe('bodies', () => {
     }
   });
 
+  it.each([
+    ['NUL', '{"name":"a\\u0000b"}', 'name'],
+    [
+      'half a surrogate pair',
+      '{"name":"a","invite_config":{"invite_description":"\\ud800"}}',
+      'invite_config.invite_description',
+    ],
+  ])('refuses text with %s, which cannot be stored', async (_name, body, path) => {
+    const answer = await post(body);
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'validation_failed']);
+    expect(problem(answer).error.details).toEqual([expect.objectContaining({ path })]);
+  });
+
   it.each(['[]', '"text"', '7', 'null'])('validates a body that is %s', async (body) => {
     const answer = await post(body);
     expect([answer.status, codeOf(answer)]).toEqual([400, 'validation_failed']);
@@ -234,11 +260,14 @@ describe('malformed addresses', () => {
     expect(answer.headers['x-request-id']).toBe(problem(answer).request_id);
   });
 
-  it('a NUL in an id is only an id that is not there', async () => {
-    for (const path of ['/sessions/a%00b', '/agent/a%00b', '/credential/%00', '/sessions/x/messages?agent_id=%00']) {
-      const answer = await send(rig.url, path, { headers: USER });
-      expect([path, answer.status]).toEqual([path, 404]);
-    }
+  it.each(['/sessions/a%00b', '/agent/a%00b', '/sessions/x/messages?agent_id=%00'])('%s -> 400', async (path) => {
+    const answer = await send(rig.url, path, { headers: USER });
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'bad_request']);
+  });
+
+  it('asks for the right Host first', async () => {
+    const answer = await send(rig.url, '/agent/%', { headers: { host: 'evil.example' } });
+    expect([answer.status, codeOf(answer)]).toEqual([403, 'host_not_allowed']);
   });
 
   it('an id of excessive length is refused', async () => {
@@ -248,7 +277,8 @@ describe('malformed addresses', () => {
 });
 
 describe('x-request-id and traceparent', () => {
-  const ask = (path: string, headers: Record<string, string>) => send(rig.url, path, { headers: { ...USER, ...headers } });
+  const ask = (path: string, headers: Record<string, string>) =>
+    send(rig.url, path, { headers: { ...USER, ...headers } });
 
   it('echoes a well-formed id, in error bodies too', async () => {
     const id = 'req-1.2:3/a+b=c@d';
@@ -267,9 +297,12 @@ describe('x-request-id and traceparent', () => {
     expect(answer.headers['x-request-id']).toBe(given);
   });
 
-  it('gives each request an id of its own', async () => {
-    const ids = await Promise.all([1, 2, 3].map(async () => (await ask('/agent', {})).headers['x-request-id']));
+  it('gives each request an id of its own, which is in the log too', async () => {
+    const ids = await Promise.all(
+      ['/', '/agent', '/nowhere'].map(async (path) => (await ask(path, {})).headers['x-request-id']),
+    );
     expect(new Set(ids).size).toBe(3);
+    for (const id of ids) await eventually(() => logLines().find((line) => line.req?.id === id));
   });
 
   it('puts the trace and the request id into the log line of the request', async () => {
@@ -280,12 +313,15 @@ describe('x-request-id and traceparent', () => {
     expect(line).toMatchObject({ trace_id, parent_id: '00f067aa0ba902b7', res: { statusCode: 200 } });
   });
 
-  it.each(['00-00000000000000000000000000000000-00f067aa0ba902b7-01', 'nonsense'])('ignores the traceparent %s', async (it) => {
-    const request_id = `untraced-${it.slice(0, 4)}`;
-    await ask('/agent', { traceparent: it, 'x-request-id': request_id });
-    const line = await eventually(() => logLines().find((line) => line.req?.id === request_id));
-    expect(line).not.toHaveProperty('trace_id');
-  });
+  it.each(['00-00000000000000000000000000000000-00f067aa0ba902b7-01', 'nonsense'])(
+    'ignores the traceparent %s',
+    async (it) => {
+      const request_id = `untraced-${it.slice(0, 4)}`;
+      await ask('/agent', { traceparent: it, 'x-request-id': request_id });
+      const line = await eventually(() => logLines().find((line) => line.req?.id === request_id));
+      expect(line).not.toHaveProperty('trace_id');
+    },
+  );
 });
 
 interface LogLine {
@@ -313,7 +349,12 @@ it('tells nothing of an error it does not know', async () => {
       error: { code: 'internal_error', message: 'The service failed to answer this request.' },
       request_id: 'broken-request',
     });
-    const line = await eventually(() => broken.service.output().split('\n').find((it) => it.includes('broken-request')));
+    const line = await eventually(() =>
+      broken.service
+        .output()
+        .split('\n')
+        .find((it) => it.includes('broken-request')),
+    );
     expect(line).toContain('agents');
   } finally {
     await broken.stop();

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { checkGrammar } from '../../src/core/events/grammar.js';
 import { reduce } from '../../src/core/events/reducer.js';
 import { ApiClient, type EventStream, type SeenEvent } from '../support/client.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { createTestDatabase, query } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
 import { removeDataFolder } from '../support/services.js';
 import { type Service, startService } from '../support/service.js';
@@ -140,6 +140,29 @@ describe('a service that is asked to stop', () => {
     expect((await after.replies()).event).toMatchObject({ finished_reason: 'completed' });
     increasing([...watch.seen, ...after.seen]);
     after.close();
+  });
+});
+
+describe('a service whose database connections are cut', () => {
+  it('stays up, and the run at work comes to its end', async () => {
+    const database = await createTestDatabase();
+    cleanUp.push(() => database.drop());
+    const env = { DATABASE_URL: database.url, AERIE_ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
+    const service = await started({ env });
+    const client = new ApiClient(service.url);
+    const { session_id } = await client.demoSession();
+    const watch = await client.stream(session_id, '?after=0');
+    await client.say(session_id, '/say one\n/tool calculator {"expression":"1+1"}\n/then\n/sleep 300\n/say two');
+    await watch.until(({ event }) => event.type === 'TOOL_RESULT_END');
+    await query(
+      database.url,
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    expect((await watch.replies()).event).toMatchObject({ finished_reason: 'completed' });
+    await client.say(session_id, 'still there?');
+    await watch.replies(2);
+    expect(reduce(events(watch))).toEqual((await client.messages(session_id)).messages);
+    watch.close();
   });
 });
 

@@ -72,6 +72,7 @@ const FORMATS: Record<string, (text: string) => boolean> = {
   'date-time': (text) => !Number.isNaN(Date.parse(text)) && text.endsWith('Z'),
   uri: (text) => URL.canParse(text),
   password: () => true,
+  base64: (text) => /^[A-Za-z0-9+/]*={0,2}$/.test(text),
 };
 
 /** Unknown keywords, formats and dangling references are errors. */
@@ -83,11 +84,15 @@ export function strictAjv(): Ajv2020 {
 /** Compiles schemas of a document with its components in reach. */
 export class DocumentSchemas {
   private readonly ajv = strictAjv();
+  private readonly compiled = new Map<string, ValidateFunction>();
 
   constructor(private readonly document: OpenApi) {}
 
   compile(schema: Schema): ValidateFunction {
-    return this.ajv.compile({ ...schema, components: this.document.components });
+    const key = JSON.stringify(schema);
+    const known = this.compiled.get(key) ?? this.ajv.compile({ ...schema, components: this.document.components });
+    this.compiled.set(key, known);
+    return known;
   }
 
   /** What an answer does not keep of what the document says of it; empty when it keeps all. */

@@ -53,7 +53,9 @@ export class RequestBuilder {
 
   /** With the ids of `own`, except where `foreign` says otherwise. */
   build(route: Route, own: Ids, foreign: { at?: string; id?: string } = {}): BuiltRequest {
-    return this.walk(route, (slot) => (slot.at === foreign.at && foreign.id !== undefined ? foreign.id : own[slot.kind]));
+    return this.walk(route, (slot) =>
+      slot.at === foreign.at && foreign.id !== undefined ? foreign.id : own[slot.kind],
+    );
   }
 
   private walk(route: Route, fill: (slot: Slot) => string): BuiltRequest {

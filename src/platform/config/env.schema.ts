@@ -6,6 +6,7 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+const names = list.pipe(z.array(z.string()).min(1, 'must name at least one'));
 const flag = z.stringbool({ truthy: ['1', 'true', 'yes', 'on'], falsy: ['0', 'false', 'no', 'off', ''] });
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 // Not z.url: a URL with a socket folder instead of a host is valid for PostgreSQL and for nobody else.
@@ -56,7 +57,7 @@ export const EnvSchema = z.object({
     .default(false)
     .describe('header mode beyond loopback without TRUSTED_PROXY_SECRET; anyone who can connect can be anyone'),
   JWT_ISSUER: z.string().optional().describe('jwt mode: required issuer'),
-  JWT_AUDIENCE: list.optional().describe('jwt mode: accepted audiences'),
+  JWT_AUDIENCE: names.optional().describe('jwt mode: accepted audiences'),
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -70,7 +71,7 @@ export const EnvSchema = z.object({
     .string()
     .default('scope')
     .describe('jwt mode: claim with scopes (text or array); a token without it may do all a user may'),
-  ALLOWED_HOSTS: list
+  ALLOWED_HOSTS: names
     .optional()
     .describe('Host names requests may be addressed to (*.suffix and * allowed); default: loopback names and HOST'),
   CORS_ORIGINS: list.default([]).describe('Browser origins that may call the API; default none'),
@@ -78,11 +79,11 @@ export const EnvSchema = z.object({
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
     .describe('Least severe level that is logged'),
-  APP_NAME: z.string().default('Aerie').describe('Name in Swagger, /, /health and agent cards'),
+  APP_NAME: z.string().default('Aerie').describe('Name of the service, in Swagger and at /'),
   APP_DESCRIPTION: z
     .string()
     .default('Runs AI agents in production: durable runs, resumable streams, one log for every protocol.')
-    .describe('Description in Swagger and agent cards'),
+    .describe('Description of the service, in Swagger and at /'),
   APP_VERSION: z.string().optional().describe('Version in Swagger, / and /health; default the version of the package'),
   AERIE_BODY_LIMIT: integer(1024, 1_073_741_824).default(10_485_760).describe('Largest request body in bytes'),
   AERIE_DATABASE_POOL: integer(2, 200).default(10).describe('Connections to PostgreSQL per process'),

@@ -26,6 +26,11 @@ const TAG = 16;
 export class Vault {
   constructor(private readonly ring: KeyRing) {}
 
+  /** Names of the keys that can be opened with. */
+  get keyIds(): string[] {
+    return this.ring.ids;
+  }
+
   seal(secret: unknown, context: string): Envelope {
     const { id, key } = this.ring.active;
     const dataKey = randomBytes(32);

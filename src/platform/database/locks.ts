@@ -48,7 +48,8 @@ export class NodeLock {
       await client.end();
       return false;
     }
-    client.once('error', (error: Error) => {
+    // `on`: a connection that is terminated reports more than one error, and an unheard one would end the process.
+    client.on('error', (error: Error) => {
       if (this.closed || this.client !== client) return;
       this.client = undefined;
       this.onLost(error);
