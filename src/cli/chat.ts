@@ -87,8 +87,14 @@ class Chat {
     }
   }
 
+  private leave(): void {
+    // The shell's prompt comes on a line of its own.
+    if (stdout.isTTY) stdout.write('\n');
+    this.opened?.close();
+  }
+
   private readonly onInterrupt = (): void => {
-    if (!this.replying) return this.opened?.close();
+    if (!this.replying) return this.leave();
     if (this.interrupting) process.exit(EXIT_INTERRUPTED);
     this.interrupting = true;
     this.renderer.line('Stopping the reply (again to leave at once)', 'dim');

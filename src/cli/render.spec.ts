@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  callDelta,
   callEnd,
   callStart,
   events,
@@ -29,6 +28,7 @@ const thinking = (delta: string) => [
   { type: 'THINKING_BLOCK_DELTA', block_id: 'k', delta } as const,
   { type: 'THINKING_BLOCK_END', block_id: 'k' } as const,
 ];
+const callDelta = (delta: string, tool_call_id: string) => ({ type: 'TOOL_CALL_DELTA', tool_call_id, delta }) as const;
 const result = (text: string, state: 'success' | 'error' | 'denied' = 'success') => [
   { type: 'TOOL_RESULT_START', tool_call_id: 'c', tool_call_name: 'tool' } as const,
   { type: 'TOOL_RESULT_TEXT_DELTA', tool_call_id: 'c', delta: text } as const,

@@ -108,12 +108,13 @@ describe('npm run chat', () => {
 
   it('stays after an interrupted reply and ends on Ctrl-C at the prompt', async () => {
     const chat = start([], 'patient');
-    chat.type('/say Wait\n/sleep 60000');
-    await chat.says('Wait');
-    chat.type('/sleep 60000');
+    chat.type('/stream 100000 20');
+    await chat.says('tok0');
     chat.interrupt();
     await chat.says('(interrupted)');
-    chat.endInput();
+    chat.type('/new');
+    await chat.says('A fresh session.');
+    chat.interrupt();
     expect(await chat.exited).toBe(0);
   });
 

@@ -28,7 +28,11 @@ describe('the document', () => {
 
   it('differs by nothing but its names when they are configured', async () => {
     const info = { title: 'Ours', description: 'Our agents', version: '9.9' };
-    const named = await startRig({ APP_NAME: info.title, APP_DESCRIPTION: info.description, APP_VERSION: info.version });
+    const named = await startRig({
+      APP_NAME: info.title,
+      APP_DESCRIPTION: info.description,
+      APP_VERSION: info.version,
+    });
     try {
       const theirs = await fetchOpenApi(named.url);
       expect(theirs.info).toMatchObject(info);
@@ -118,7 +122,11 @@ describe('the service keeps what the document says', () => {
     const controller = new AbortController();
     const response = await fetch(rig.url + path, {
       method,
-      headers: { 'x-user-id': from.user, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        'x-user-id': from.user,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: controller.signal,
     });
@@ -133,7 +141,8 @@ describe('the service keeps what the document says', () => {
 
   it('when each operation succeeds', async () => {
     // What is deleted comes last, and an agent after its session.
-    const last = (route: Route) => (route.method === 'DELETE' ? ['/sessions/{id}', '/agent/{id}'].indexOf(route.path) + 2 : 0);
+    const last = (route: Route) =>
+      route.method === 'DELETE' ? ['/sessions/{id}', '/agent/{id}'].indexOf(route.path) + 2 : 0;
     const inOrder = [...routes].sort((a, b) => last(a) - last(b));
     for (const route of inOrder) {
       const answer = await ask(route, client, ids);

@@ -7,7 +7,7 @@ export interface OpenAiServer {
   readonly url: string;
   /** Headers of the calls, in order. */
   readonly calls: IncomingHttpHeaders[];
-  /** The next calls are refused as an unknown key is, with the key in the answer. */
+  /** The next calls are refused as an unknown key is, with the masked key in the answer. */
   refusing: boolean;
   stop(): Promise<void>;
 }
@@ -22,7 +22,8 @@ export async function startOpenAiServer(): Promise<OpenAiServer> {
     calls.push(request.headers);
     request.resume().once('end', () => {
       if (state.refusing) {
-        const message = `Incorrect API key provided: ${request.headers.authorization}`;
+        const key = request.headers.authorization?.slice('Bearer '.length);
+        const message = `Incorrect API key provided: ${key?.slice(0, 6)}*****${key?.slice(-4)}`;
         response.writeHead(401, { 'content-type': 'application/json' });
         response.end(JSON.stringify({ error: { message, type: 'invalid_request_error', code: 'invalid_api_key' } }));
         return;

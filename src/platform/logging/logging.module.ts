@@ -32,6 +32,9 @@ export function loggingModule(): DynamicModule {
       pinoHttp: {
         level: config.log_level,
         base: { pid: process.pid },
+        // Lines of a request carry its id; only the last one tells the request.
+        quietReqLogger: true,
+        customAttributeKeys: { reqId: 'request_id' },
         redact: { paths: REDACTED, censor: '[redacted]' },
         // Fastify gave the request its id already, which is the one that the response names.
         genReqId: (request: IncomingMessage) => request.id ?? requestId(request),
