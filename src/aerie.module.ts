@@ -19,6 +19,7 @@ import { Config, loadConfig } from './platform/config/config.js';
 import { CryptoModule } from './platform/crypto/crypto.module.js';
 import { DatabaseModule } from './platform/database/database.module.js';
 import { ErrorFilter } from './platform/http/error.filter.js';
+import { HttpListener } from './platform/http/listener.js';
 import { RouteTable } from './platform/http/route-table.js';
 import { validationPipe } from './platform/http/validation.pipe.js';
 import { Resources } from './platform/lifecycle/resources.js';
@@ -74,13 +75,14 @@ for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
 @Global()
 @Module({})
 class FoundationModule {
-  static forRoot(options: AerieOptions, routes: RouteTable): DynamicModule {
+  static forRoot(options: AerieOptions): DynamicModule {
     const types = [demoCredentialType, createOpenAiCredentialType(), ...(options.credentialTypes ?? [])];
     return {
       module: FoundationModule,
       providers: [
         { provide: Config, useFactory: () => options.config ?? loadConfig() },
-        { provide: RouteTable, useValue: routes },
+        RouteTable,
+        HttpListener,
         { provide: CredentialTypeRegistry, useFactory: () => new CredentialTypeRegistry(types) },
         Resources,
         ServiceState,
@@ -93,11 +95,11 @@ class FoundationModule {
 /** The embeddable service. The shipped one is this with its defaults (`app.module.ts`). */
 @Module({})
 export class AerieModule {
-  static forRoot(options: AerieOptions = {}, routes = new RouteTable()): DynamicModule {
+  static forRoot(options: AerieOptions = {}): DynamicModule {
     return {
       module: AerieModule,
       imports: [
-        FoundationModule.forRoot(options, routes),
+        FoundationModule.forRoot(options),
         loggingModule(),
         ScheduleModule.forRoot(),
         DatabaseModule.forRoot({ entities: ENTITIES, migrations: MIGRATIONS }),

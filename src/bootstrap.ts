@@ -5,16 +5,14 @@ import { Logger } from 'nestjs-pino';
 import type { AerieOptions } from './aerie.module.js';
 import { AppModule } from './app.module.js';
 import { Config, loadConfig } from './platform/config/config.js';
-import { addressRefusal, guardListener } from './platform/http/listener.js';
+import { addressRefusal } from './platform/http/listener.js';
 import { openApiDocument } from './platform/http/openapi.js';
 import { requestId } from './platform/http/request-context.js';
-import { RouteTable } from './platform/http/route-table.js';
 import { ServiceLogger } from './platform/logging/service-logger.js';
 
 /** The application with its listener rules, not listening yet. */
 export async function createApp(options: AerieOptions = {}): Promise<NestFastifyApplication> {
   const config = options.config ?? loadConfig();
-  const routes = new RouteTable();
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.body_limit,
     genReqId: requestId,
@@ -23,25 +21,19 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
     forceCloseConnections: true,
     frameworkErrors: addressRefusal(config.http),
   });
-  routes.watch(adapter.getInstance());
-  guardListener(adapter.getInstance(), config.http);
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forRoot({ ...options, config }, routes),
-    adapter,
-    {
-      bufferLogs: true,
-      abortOnError: false,
-      // Nest's would add form bodies, which a foreign page may send without asking first.
-      bodyParser: false,
-    },
-  );
+  // JSON is the only kind of body. Nest's parser would add forms, which a foreign page may send without asking first.
+  adapter.getInstance().removeContentTypeParser('text/plain');
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot({ ...options, config }), adapter, {
+    bufferLogs: true,
+    abortOnError: false,
+    bodyParser: false,
+  });
   app.useLogger(new ServiceLogger(app.get(Logger)));
   app.flushLogs();
   if (config.http.cors_origins.length > 0) {
     app.enableCors({
       origin: config.http.cors_origins.includes('*') ? true : config.http.cors_origins,
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      credentials: true,
       exposedHeaders: ['x-request-id', 'retry-after'],
     });
   }

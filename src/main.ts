@@ -59,7 +59,7 @@ function announce(url: string, config: Config): void {
   const base = url.replace('[::1]', 'localhost');
   const storage = config.database.url ? 'PostgreSQL of DATABASE_URL' : `embedded PostgreSQL in ${config.data_dir}`;
   const bus = config.redis.url ? 'Redis of REDIS_URL' : 'in-process bus';
-  const identity = config.auth.mode === 'header' ? " -H 'X-User-ID: me'" : '';
+  const identity = config.auth.mode === 'header' ? ` -H 'X-User-ID: me'${secretHint(config)}` : '';
   console.error(
     [
       '',
@@ -72,6 +72,10 @@ function announce(url: string, config: Config): void {
     ].join('\n'),
   );
 }
+
+/** The secret itself does not belong on a screen. */
+const secretHint = (config: Config): string =>
+  config.auth.proxy_secret ? ' -H "X-Aerie-Proxy-Secret: $TRUSTED_PROXY_SECRET"' : '';
 
 main().catch((error: unknown) => {
   console.error(`Aerie cannot start: ${describeStartError(error)}`);

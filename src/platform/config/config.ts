@@ -17,6 +17,7 @@ export class Config {
     port: number;
     allowed_hosts: string[];
     cors_origins: string[];
+    serves_api: boolean;
     body_limit: number;
   };
   readonly auth: {
@@ -55,6 +56,7 @@ export class Config {
       port: env.PORT,
       allowed_hosts: allowedHosts(env),
       cors_origins: env.CORS_ORIGINS,
+      serves_api: env.AERIE_ROLES.includes('api'),
       body_limit: env.AERIE_BODY_LIMIT,
     };
     checkAuth(env);

@@ -7,6 +7,8 @@ const PROBES = new Set(['/health', '/readiness', '/liveness']);
 export interface ListenerPolicy {
   readonly allowed_hosts: readonly string[];
   readonly cors_origins: readonly string[];
+  /** False in a process without the api role: it answers its probes and nothing else. */
+  readonly serves_api: boolean;
 }
 
 /**
@@ -24,6 +26,9 @@ export function checkListener(
   }
   if (origin !== undefined && !originAllowed(policy, origin, host)) {
     return new AerieError('origin_not_allowed', 'This origin may not call this service.');
+  }
+  if (!policy.serves_api && !PROBES.has(path)) {
+    return new AerieError('not_found', 'This process serves no API: it runs without the role api.');
   }
   if (request.url.includes('%00')) return new AerieError('bad_request', 'The URL is malformed.');
   return null;

@@ -1,19 +1,32 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { Config } from '../config/config.js';
 import { errorBody, internalError, raisedByFastify } from './error.filter.js';
 import { AerieError } from './errors.js';
 import { checkListener, type ListenerPolicy } from './listener-guard.js';
+import { RouteTable } from './route-table.js';
 
 /** Answers of the API describe one caller's data at one moment. */
 const NO_STORE = 'no-store';
 
-/** The rules of the listener, before anything else sees a request. JSON is the only kind of body. */
-export function guardListener(instance: FastifyInstance, policy: ListenerPolicy): void {
-  instance.removeContentTypeParser('text/plain');
-  instance.addHook('onRequest', (request, reply, done) => {
-    const refusal = open(policy, request, reply);
-    if (refusal) refuse(refusal, request, reply);
-    else done();
-  });
+/**
+ * Puts the rules of the listener before everything else that sees a request, in whatever Nest application the service is mounted. Made
+ * with the providers, which is before the first route is registered.
+ */
+@Injectable()
+export class HttpListener {
+  constructor({ httpAdapter }: HttpAdapterHost, config: Config, routes: RouteTable) {
+    // No adapter: an application context without a listener.
+    if (!httpAdapter) return;
+    const instance = httpAdapter.getInstance<FastifyInstance>();
+    routes.watch(instance);
+    instance.addHook('onRequest', (request, reply, done) => {
+      const refusal = open(config.http, request, reply);
+      if (refusal) refuse(refusal, request, reply);
+      else done();
+    });
+  }
 }
 
 /** Answers to a URL that Fastify cannot look a route up for; it asks neither hooks nor filters about it. */
