@@ -17,9 +17,6 @@ const RECORD = `
   FROM sessions s JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id
   WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.deleted_at IS NULL`;
 
-/** $3 is the id when the given text has the shape of one, $4 the text as a name; an id wins over a name. */
-const BY_ID = 'AND (s.id = $3 OR s.external_id = $4) ORDER BY (s.id = $3) DESC NULLS LAST LIMIT 1';
-
 @Injectable()
 export class SessionTypeormStore extends SessionStore {
   constructor(private readonly database: Database) {
@@ -42,8 +39,14 @@ export class SessionTypeormStore extends SessionStore {
   }
 
   async get(principal: Principal, id: string): Promise<SessionRecord | null> {
-    const values = [principal.tenant_id, principal.user_id, isUuid(id) ? id : null, id];
-    const [record] = await this.database.run<SessionRecord & Row>('session-get', `${RECORD} ${BY_ID}`, values);
+    // Two look-ups by key instead of one by either: the planner would answer an OR by reading all sessions of the user. An id wins.
+    const values = [principal.tenant_id, principal.user_id, id];
+    const byId = isUuid(id) ? await this.one('session-by-id', 'AND s.id = $3', values) : null;
+    return byId ?? this.one('session-by-name', 'AND s.external_id = $3', values);
+  }
+
+  private async one(name: string, condition: string, values: unknown[]): Promise<SessionRecord | null> {
+    const [record] = await this.database.run<SessionRecord & Row>(name, `${RECORD} ${condition}`, values);
     return record ?? null;
   }
 

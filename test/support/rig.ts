@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { ApiClient } from './client.js';
-import { createTestDatabase, query } from './postgres.js';
+import { createTestDatabase, query, withDatabase } from './postgres.js';
 import { type Service, startService } from './service.js';
 
 export const newKey = (): string => randomBytes(32).toString('base64');
@@ -11,6 +11,8 @@ export interface Rig {
   readonly service: Service;
   readonly env: Readonly<Record<string, string>>;
   sql(text: string): Promise<Record<string, unknown>[]>;
+  /** On the same server, but not in the database of the service. */
+  admin(text: string): Promise<Record<string, unknown>[]>;
   client(user?: string, headers?: Record<string, string>): ApiClient;
   stop(): Promise<void>;
 }
@@ -22,6 +24,7 @@ export async function databaseEnv() {
     // The service takes a URL, which needs a host; the folder of the socket wins over it.
     env: { DATABASE_URL: database.url.replace('@/', '@localhost/'), AERIE_ENCRYPTION_KEYS: newKey() },
     sql: async (text: string) => (await query(database.url, text)).rows,
+    admin: async (text: string) => (await query(withDatabase(database.url, 'postgres'), text)).rows,
     drop: () => database.drop(),
   };
 }
@@ -35,6 +38,7 @@ export async function startRig(env: Record<string, string> = {}): Promise<Rig> {
     service,
     env: all,
     sql: (text) => database.sql(text),
+    admin: (text) => database.admin(text),
     client: (user, headers) => new ApiClient(service.url, user, headers),
     stop: async () => {
       await service.stop();

@@ -22,7 +22,8 @@ function convert(schema: unknown, { schemaType }: { schemaType: 'input' | 'outpu
     },
   });
   const marked = schemaType === 'input' ? renameRefs(converted, (name) => name + REQUEST_FORM) : converted;
-  const { $schema: _, $defs = {}, ...json } = marked;
+  const { $defs = {}, ...json } = marked;
+  delete json.$schema;
   const suffix = schemaType === 'input' ? REQUEST_FORM : '';
   const components = Object.fromEntries(Object.entries($defs).map(([name, it]) => [name + suffix, it]));
   return { schema: json, components };

@@ -20,6 +20,9 @@ const REDACTED = [
   ]),
 ];
 
+/** Levels at which requests are logged. */
+const REQUEST_LEVELS = new Set(['trace', 'debug', 'info']);
+
 const QUIET = new Set(['/readiness', '/liveness', '/health']);
 
 /** Structured request and service logs on standard output. */
@@ -27,8 +30,10 @@ export function loggingModule(): DynamicModule {
   return LoggerModule.forRootAsync({
     inject: [Config],
     useFactory: (config: Config) => ({
-      // The default pattern of the library matches nothing on Fastify.
-      forRoutes: ['/', '*path'].map((path) => ({ path, method: RequestMethod.ALL })),
+      // The default pattern of the library matches nothing on Fastify. A logger per request is only made when its lines are wanted.
+      forRoutes: REQUEST_LEVELS.has(config.log_level)
+        ? ['/', '*path'].map((path) => ({ path, method: RequestMethod.ALL }))
+        : [],
       pinoHttp: {
         level: config.log_level,
         base: { pid: process.pid },
