@@ -1,4 +1,4 @@
-import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Global, Module, type OnModuleDestroy, type Type } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { ScheduleModule } from '@nestjs/schedule';
 import { MIGRATIONS } from '../migrations/all.js';
@@ -94,7 +94,14 @@ class FoundationModule {
 
 /** The embeddable service. The shipped one is this with its defaults (`app.module.ts`). */
 @Module({})
-export class AerieModule {
+export class AerieModule implements OnModuleDestroy {
+  constructor(private readonly state: ServiceState) {}
+
+  /** Hooks run from the outside in and wait for each other: before any of ours begins to wait for its work, the probes must know. */
+  onModuleDestroy(): void {
+    this.state.phase = 'draining';
+  }
+
   static forRoot(options: AerieOptions = {}): DynamicModule {
     return {
       module: AerieModule,

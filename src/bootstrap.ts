@@ -25,6 +25,8 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
   adapter.getInstance().removeContentTypeParser('text/plain');
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.forRoot({ ...options, config }), adapter, {
     bufferLogs: true,
+    // A start that fails says why in one line (`main.ts`), not with all that the framework has gathered so far.
+    autoFlushLogs: false,
     abortOnError: false,
     bodyParser: false,
   });

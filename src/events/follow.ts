@@ -9,8 +9,6 @@ export interface FollowOptions {
   readonly after: number;
   /** `last_seq` of the session as committed: what must exist even if the log has lost it. */
   readonly committed: number;
-  /** Whether a holder works on the session, whose events may be committed a moment before they reach the log. */
-  readonly live: boolean;
   readonly signal: AbortSignal;
   /** Unread bytes at which the follower is cut off. */
   readonly max_buffer: number;
@@ -23,7 +21,10 @@ export class SlowReaderError extends Error {
 
 const PAGE = 64;
 
-/** How long committed numbers may take to reach the log before they count as lost. */
+/**
+ * How long committed numbers may take to reach the log before they count as lost. Events are committed a moment before they are appended,
+ * also the last ones of a session that reads as idle already.
+ */
 const GRACE_MS = 2000;
 
 /**
@@ -47,7 +48,6 @@ export async function* follow(
     // A cursor from beyond everything known cannot be continued: its numbers were never committed, or belong elsewhere.
     if (cursor > known) cursor = yield* gap(known);
     cursor = yield* replay(log, ref, cursor, Infinity, inbox);
-    if (cursor < options.committed && top === null && !options.live) cursor = yield* gap(options.committed);
     for (;;) {
       const signal = await inbox.next(cursor < options.committed ? GRACE_MS : undefined);
       if (signal === 'closed') return;

@@ -172,7 +172,7 @@ describe.each<[string, () => EventLog]>([
     it('says gap when committed numbers never arrive', async () => {
       const it = setUp();
       await it.append(1, 4);
-      const follower = it.follow(2, { committed: 5, live: true });
+      const follower = it.follow(2, { committed: 5 });
       await follower.gap();
       expect(follower.gaps).toEqual([5]);
       follower.stop();
@@ -195,7 +195,6 @@ describe.each<[string, () => EventLog]>([
       const source = follow(it.log, it.ref, {
         after: 0,
         committed: 1,
-        live: true,
         signal: new AbortController().signal,
         max_buffer: 100,
       });
@@ -304,7 +303,7 @@ class Fixture {
     return { lasts, count, stop };
   }
 
-  follow(after: number, options: { committed?: number; live?: boolean } = {}): Follower {
+  follow(after: number, options: { committed?: number } = {}): Follower {
     return new Follower(this, after, options);
   }
 }
@@ -317,13 +316,9 @@ class Follower {
   private readonly controller = new AbortController();
   private wake: () => void = () => undefined;
 
-  constructor(
-    fixture: Fixture,
-    after: number,
-    { committed = 0, live = false }: { committed?: number; live?: boolean },
-  ) {
+  constructor(fixture: Fixture, after: number, { committed = 0 }: { committed?: number }) {
     const { signal } = this.controller;
-    this.done = this.read(follow(fixture.log, fixture.ref, { after, committed, live, signal, max_buffer: 1e6 }));
+    this.done = this.read(follow(fixture.log, fixture.ref, { after, committed, signal, max_buffer: 1e6 }));
   }
 
   async until(seq: number): Promise<void> {

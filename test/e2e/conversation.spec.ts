@@ -102,6 +102,20 @@ describe.each([
     [...tabs, late].forEach((stream) => stream.close());
   });
 
+  it('loses nothing of the first reply of a session, whenever the stream is opened', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { session_id } = await poster.demoSession();
+      const saying = poster.say(session_id, '/tool calculator {"expression":"1+1"}');
+      if (round % 2 === 0) await saying;
+      const stream = await reader.stream(session_id);
+      await saying;
+      await stream.replies();
+      checkGrammar(eventsOf(stream), { complete: true });
+      expect(reduce(eventsOf(stream))).toEqual((await reader.messages(session_id)).messages);
+      stream.close();
+    }
+  });
+
   it('resumes at every event of a reply, inside batches too, by header and by query', async () => {
     const { session_id } = await poster.demoSession();
     const whole = await reader.stream(session_id, '?after=0');
