@@ -9,6 +9,8 @@ export interface FollowOptions {
   readonly after: number;
   /** `last_seq` of the session as committed: what must exist even if the log has lost it. */
   readonly committed: number;
+  /** A holder works on the session, or died at it: it may have given numbers beyond the committed ones. */
+  readonly live: boolean;
   readonly signal: AbortSignal;
   /** Unread bytes at which the follower is cut off. */
   readonly max_buffer: number;
@@ -45,8 +47,9 @@ export async function* follow(
   try {
     const top = await log.top(ref);
     const known = Math.max(top ?? 0, options.committed);
-    // A cursor from beyond everything known cannot be continued: its numbers were never committed, or belong elsewhere.
-    if (cursor > known) cursor = yield* gap(known);
+    // An idle session has given no numbers beyond these: the cursor is another's, and would hide what comes. At work, it may be from an
+    // attempt that died; whoever goes on numbers far above it.
+    if (cursor > known && !options.live) cursor = yield* gap(known);
     cursor = yield* replay(log, ref, cursor, Infinity, inbox);
     for (;;) {
       const signal = await inbox.next(cursor < options.committed ? GRACE_MS : undefined);

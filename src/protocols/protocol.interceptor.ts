@@ -75,6 +75,7 @@ export class ProtocolInterceptor implements NestInterceptor {
     const followed = follow(this.log, ref, {
       after,
       committed: session.last_seq,
+      live: session.is_running,
       signal,
       max_buffer: this.config.streams.buffer_bytes,
     });

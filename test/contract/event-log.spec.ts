@@ -189,12 +189,24 @@ describe.each<[string, () => EventLog]>([
       follower.stop();
     });
 
+    it('keeps a cursor that a dead attempt may have given, and never goes back behind it', async () => {
+      const it = setUp();
+      await it.append(1, 4);
+      const follower = it.follow(9, { committed: 4, live: true });
+      await it.append(2 ** 20, 2 ** 20, { prev: 4, token: 2 });
+      await follower.until(2 ** 20);
+      expect(follower.seqs).toEqual([2 ** 20]);
+      expect(follower.gaps).toEqual([]);
+      follower.stop();
+    });
+
     it('cuts off a reader that does not read', async () => {
       const it = setUp();
       await it.append(1, 1);
       const source = follow(it.log, it.ref, {
         after: 0,
         committed: 1,
+        live: true,
         signal: new AbortController().signal,
         max_buffer: 100,
       });
@@ -303,7 +315,7 @@ class Fixture {
     return { lasts, count, stop };
   }
 
-  follow(after: number, options: { committed?: number } = {}): Follower {
+  follow(after: number, options: { committed?: number; live?: boolean } = {}): Follower {
     return new Follower(this, after, options);
   }
 }
@@ -316,9 +328,13 @@ class Follower {
   private readonly controller = new AbortController();
   private wake: () => void = () => undefined;
 
-  constructor(fixture: Fixture, after: number, { committed = 0 }: { committed?: number }) {
+  constructor(
+    fixture: Fixture,
+    after: number,
+    { committed = 0, live = false }: { committed?: number; live?: boolean },
+  ) {
     const { signal } = this.controller;
-    this.done = this.read(follow(fixture.log, fixture.ref, { after, committed, signal, max_buffer: 1e6 }));
+    this.done = this.read(follow(fixture.log, fixture.ref, { after, committed, live, signal, max_buffer: 1e6 }));
   }
 
   async until(seq: number): Promise<void> {

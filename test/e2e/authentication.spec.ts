@@ -41,7 +41,7 @@ describe('AUTH_MODE=header', () => {
     [{ 'x-user-id': 'a user@example.com|7' }, { tenant_id: 'default', user_id: 'a user@example.com|7' }],
     [{ 'x-user-id': 'u'.repeat(256) }, { tenant_id: 'default', user_id: 'u'.repeat(256) }],
   ])('%j is believed', async (headers, expected) => {
-    const { agent_id } = await whoami(rig.url, headers as Record<string, string>);
+    const { agent_id } = await whoami(rig.url, headers);
     expect(await owner(String(agent_id))).toEqual(expected);
   });
 
@@ -124,7 +124,7 @@ describe('AUTH_MODE=open', () => {
     ['a header names a tenant', { 'x-tenant-id': 'acme' }, {}, { tenant_id: 'acme', user_id: 'default' }],
     ['the body names no text', {}, { user_id: 7 }, { tenant_id: 'default', user_id: 'default' }],
   ])('knows who calls when %s', async (_name, headers, body, expected) => {
-    const { agent_id } = await whoami(rig.url, headers as Record<string, string>, body);
+    const { agent_id } = await whoami(rig.url, headers, body);
     const rows = await rig.sql(`SELECT tenant_id, user_id FROM agents WHERE id = '${String(agent_id)}'`);
     expect(rows).toEqual([expected]);
   });

@@ -60,9 +60,6 @@ describe('a deletion', () => {
     await stream.end();
     expect(stream.seen.at(-1)?.event).toMatchObject({ type: 'CUSTOM', name: 'session_deleted' });
     expect(refusal(await client.request('DELETE', `/sessions/${session_id}`))).toEqual([404, 'session_not_found']);
-    expect(await eventually(async () => ((await rows(session_id)).some((n) => n > 0) ? undefined : 'gone'))).toBe(
-      'gone',
-    );
   });
 
   it('of a credential is felt by the next run, as an error with a code', async () => {
@@ -171,15 +168,15 @@ describe('lists', () => {
     const made = path === '/agent' ? [agent_id] : [];
     while (made.length < 5) made.push(await create(reader, path, body));
     const pages: string[][] = [];
-    for (let cursor: unknown = ''; cursor !== null;) {
+    for (let cursor: string | null = ''; cursor !== null;) {
       type Row = { id?: string; session?: { id: string } };
       const page = await reader.ok<Record<string, unknown>>(
         'GET',
-        `${path}?limit=2${cursor ? `&cursor=${String(cursor)}` : ''}`,
+        `${path}?limit=2${cursor ? `&cursor=${cursor}` : ''}`,
       );
       expect(page['total']).toBe(5);
       pages.push((page[plural] as Row[]).map((row) => String(row.id ?? row.session?.id)));
-      cursor = page['next_cursor'];
+      cursor = page['next_cursor'] as string | null;
     }
     expect(pages.map((page) => page.length)).toEqual([2, 2, 1]);
     expect(pages.flat()).toEqual(made.reverse());
