@@ -6,10 +6,11 @@ import type { ChatModel } from '../core/models/chat-model.js';
 import type { ModelCard } from '../core/models/model-card.js';
 import type { CredentialRecord } from '../credentials/credential.store.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
-import { CredentialTypeRegistry } from '../credentials/types/credential-type.js';
+import { CredentialTypeRegistry, secretFields } from '../credentials/types/credential-type.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
 import type { ChatModelConfig } from './chat-model-config.schema.js';
+import { MaskedModel } from './masked-model.js';
 
 /** Chat models kept ready, with the secrets they were made of. */
 const MAX_KEPT_MODELS = 1000;
@@ -53,7 +54,11 @@ export class ModelsService {
     let model = this.chatModels.get(key);
     if (!model) {
       const { type, data } = this.credentials.unseal(record);
-      model = type.createChatModel(data, name);
+      const secrets = secretFields(type.schema).map((field) => data[field]);
+      model =
+        secrets.length > 0
+          ? new MaskedModel(type.createChatModel(data, name), secrets)
+          : type.createChatModel(data, name);
       if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
       this.chatModels.set(key, model);
     }

@@ -202,6 +202,7 @@ export class Drain {
       try {
         return await write();
       } catch (error) {
+        if (isRefused(error)) throw error;
         const { logger } = this.resources;
         logger.error({ err: error, session_id: this.held.session_id }, 'A write of a run failed, trying again');
         await delay(wait);
@@ -266,6 +267,9 @@ export class Drain {
     };
   }
 }
+
+/** The database will never take this (a data exception): trying again would not end. */
+const isRefused = (error: unknown): boolean => /^22/.test((error as { code?: string } | null)?.code ?? '');
 
 function userMessage(message: Msg, run_id: string): AgentEvent {
   return {

@@ -37,9 +37,10 @@ export class SessionsService implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    this.agents.onDelete(async (principal, agentId) =>
-      this.close(await this.store.delete(principal, { agent_id: agentId })),
-    );
+    this.agents.onDelete(async (principal, agentId) => {
+      await this.close(await this.store.delete(principal, { agent_id: agentId }));
+      await this.queues.add(PURGE_QUEUE, 'purge');
+    });
     await this.queues.process(PURGE_QUEUE, () => this.purge());
   }
 
@@ -93,6 +94,7 @@ export class SessionsService implements OnModuleInit {
     const closed = await this.store.delete(principal, { id: session.id });
     if (closed.length === 0) throw notFound('session', id);
     await this.close(closed);
+    await this.queues.add(PURGE_QUEUE, 'purge');
   }
 
   async messages(principal: Principal, id: string, query: MessagesQuery): Promise<MessagePage> {
@@ -108,7 +110,6 @@ export class SessionsService implements OnModuleInit {
       await this.interrupts.publish({ tenant_id, session_id, run_id: null });
       await this.log.remove({ tenant_id, session_id });
     }
-    if (sessions.length > 0) await this.queues.add(PURGE_QUEUE, 'purge');
   }
 
   private async purge(): Promise<void> {

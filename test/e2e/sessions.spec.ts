@@ -60,6 +60,23 @@ describe('a deletion', () => {
     await stream.end();
     expect(stream.seen.at(-1)?.event).toMatchObject({ type: 'CUSTOM', name: 'session_deleted' });
     expect(refusal(await client.request('DELETE', `/sessions/${session_id}`))).toEqual([404, 'session_not_found']);
+    expect(await eventually(async () => ((await rows(session_id)).some((n) => n > 0) ? undefined : 'gone'))).toBe(
+      'gone',
+    );
+  });
+
+  it('of many sessions and agents in one moment leaves no row of any of them', async () => {
+    const made = await Promise.all(Array.from({ length: 8 }, () => client.demoSession()));
+    await Promise.all(
+      made.map(async ({ agent_id, session_id }, i) => {
+        await client.ok('DELETE', i % 2 === 0 ? `/sessions/${session_id}` : `/agent/${agent_id}`);
+      }),
+    );
+    for (const { session_id } of made) {
+      expect(await eventually(async () => ((await rows(session_id)).some((n) => n > 0) ? undefined : 'gone'))).toBe(
+        'gone',
+      );
+    }
   });
 
   it('of a credential is felt by the next run, as an error with a code', async () => {

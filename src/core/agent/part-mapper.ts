@@ -1,4 +1,5 @@
 import type { Metadata } from '../messages/block.js';
+import { isStorable, storable } from '../messages/storable.js';
 import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd } from './closing.js';
 import type { EventBody, OpenBlock, ReplyContext } from './reply-context.js';
@@ -37,7 +38,7 @@ export class PartMapper {
       case 'tool_call_start': {
         if (part.name === '') throw malformed('a tool call without a name');
         const tool_call_id = this.begin('tool_call', part.id, this.callId(part.id));
-        return { type: 'TOOL_CALL_START', tool_call_id, tool_call_name: part.name };
+        return { type: 'TOOL_CALL_START', tool_call_id, tool_call_name: storable(part.name) };
       }
       case 'text_end':
         return this.end('text', part.id, part.metadata);
@@ -77,7 +78,8 @@ export class PartMapper {
   }
 
   private callId(partId: string): string {
-    const taken = partId === '' || partId.length > 256 || this.ctx.reply.block(partId) !== undefined;
+    const taken =
+      partId === '' || partId.length > 256 || !isStorable(partId) || this.ctx.reply.block(partId) !== undefined;
     return taken ? this.ctx.request.newId() : partId;
   }
 }

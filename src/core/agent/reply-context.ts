@@ -1,6 +1,7 @@
 import type { AgentEvent } from '../events/agent-event.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ToolCallBlock } from '../messages/block.js';
+import { StorableDeltas } from '../messages/storable.js';
 import type { ReplyRequest } from './reply-request.js';
 
 type ReplyEvent = Exclude<AgentEvent, { type: 'CUSTOM' }>;
@@ -28,6 +29,7 @@ export class ReplyContext {
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();
   private interrupt: (() => void) | null = null;
+  private readonly deltas = new StorableDeltas();
   private lastTime = Number.NaN;
   private lastIso = '';
 
@@ -48,6 +50,11 @@ export class ReplyContext {
 
   /** Completes an event and applies it; the caller yields it at once. */
   emit(body: EventBody): AgentEvent {
+    if ('delta' in body) {
+      const block =
+        'block_id' in body && body.block_id ? body.block_id : 'tool_call_id' in body ? body.tool_call_id : '';
+      body.delta = this.deltas.clean(block, body.delta);
+    }
     const { newId, run_id, reply_id } = this.request;
     const event = { id: newId(), created_at: this.now(), run_id, reply_id, ...body } as AgentEvent;
     this.reply.apply(event);

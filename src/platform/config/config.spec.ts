@@ -56,6 +56,7 @@ describe('defaults', () => {
       port: 8000,
       allowed_hosts: ['localhost', '127.0.0.1', '[::1]'],
       cors_origins: [],
+      serves_api: true,
       body_limit: 10_485_760,
     });
     expect(config.auth).toMatchObject({ mode: 'header', proxy_secret: undefined });

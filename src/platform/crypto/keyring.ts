@@ -38,7 +38,12 @@ export async function loadKeyRing(config: { encryption_keys?: string[]; data_dir
 }
 
 async function keyFile(dataDir: string): Promise<string[]> {
-  await mkdir(dataDir, { recursive: true });
+  try {
+    await mkdir(dataDir, { recursive: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(`AERIE_DATA_DIR: ${dataDir} cannot be used as a data folder (${code})`, { cause: error });
+  }
   const path = join(dataDir, 'encryption.key');
   try {
     const file = await open(path, 'wx', 0o600);

@@ -20,6 +20,13 @@ const REDACTED = [
   ]),
 ];
 
+interface LoggedError {
+  type: string;
+  message: string;
+  stack: string;
+  code?: unknown;
+}
+
 /** Levels at which requests are logged. */
 const REQUEST_LEVELS = new Set(['trace', 'debug', 'info']);
 
@@ -47,6 +54,8 @@ export function loggingModule(): DynamicModule {
         customLogLevel: (_request, reply, error) => (error || reply.statusCode >= 500 ? 'error' : 'info'),
         autoLogging: { ignore: (request: IncomingMessage) => QUIET.has(request.url ?? '') },
         serializers: {
+          // What else hangs on an error may be a tenant's: a statement's parameters, a provider's request.
+          err: ({ type, message, stack, code }: LoggedError) => ({ type, message, stack, code }),
           req: (request: { id: string; method: string; url: string; headers: Record<string, unknown> }) => ({
             id: request.id,
             method: request.method,

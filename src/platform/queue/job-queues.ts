@@ -29,13 +29,18 @@ export class JobQueues {
     this.backend = config.redis.queue_url ? 'redis' : 'postgres';
   }
 
-  /** Adds a job unless one of its name waits already. */
+  /** Adds a job unless one of its name waits already; one that is at work is followed by another, since it may have looked too early. */
   async add(queue: string, name: string): Promise<void> {
     const opened = await this.open(queue);
     await opened.add(
       name,
       {},
-      { deduplication: { id: name, ttl: 1000 }, attempts: 5, backoff: { type: 'exponential', delay: 1000 }, ...KEEP },
+      {
+        deduplication: { id: name, keepLastIfActive: true },
+        attempts: 5,
+        backoff: { type: 'exponential', delay: 1000 },
+        ...KEEP,
+      },
     );
   }
 

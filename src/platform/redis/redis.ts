@@ -36,7 +36,8 @@ export async function openRedis(resources: Resources, purpose: string, url: stri
         await client.connect();
       } catch (error) {
         client.disconnect();
-        const failure = error as NodeJS.ErrnoException;
+        // What connect() says is that the connection is closed; why was said before.
+        const failure = (last ?? error) as NodeJS.ErrnoException;
         throw new RedisStartError(`REDIS_URL: Redis cannot be used: ${failure.code ?? failure.message}`, {
           cause: error,
         });

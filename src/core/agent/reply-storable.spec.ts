@@ -1,0 +1,47 @@
+import { expect, it } from '@jest/globals';
+import { checkGrammar } from '../events/grammar.js';
+import { reduce } from '../events/reducer.js';
+import { isStorable } from '../messages/storable.js';
+import { collect, request, tool } from '../testing/reply-harness.js';
+import { finish, ScriptedModel, toolCall } from '../testing/scripted-model.js';
+
+it('says nothing that the database cannot store, whatever models and tools say', async () => {
+  const bad = tool('bad\0name', async function* () {
+    yield { type: 'text', text: 'from\0tool \ud83d' };
+    yield { type: 'text', text: '\ude00' };
+  });
+  const model = new ScriptedModel([
+    [
+      { type: 'text_start', id: 't' },
+      { type: 'text_delta', id: 't', delta: 'nul\0 and half \ud83d' },
+      { type: 'text_delta', id: 't', delta: '\ude00 pair' },
+      { type: 'text_end', id: 't' },
+      ...toolCall('id\0', 'bad\0name'),
+      ...toolCall('ok', 'tool'),
+      finish(),
+    ],
+    [
+      { type: 'thinking_start', id: 'h' },
+      { type: 'thinking_delta', id: 'h', delta: 'ends with half \ud83d' },
+      { type: 'thinking_end', id: 'h' },
+      finish(),
+    ],
+  ]);
+  const named = tool('tool', async function* () {
+    yield { type: 'text', text: 'a\0b' };
+  });
+  const req = request(model, { tools: [bad, named] });
+  const events = await collect(req);
+  checkGrammar(events, { complete: true });
+  expect(reduce(events)).toEqual([req.reply.msg]);
+  expect(isStorable(deepText(req.reply.msg))).toBe(true);
+  const [text] = req.reply.msg.content;
+  expect(text).toMatchObject({ type: 'text', text: 'nul\u{fffd} and half 😀 pair' });
+});
+
+/** All strings of a value, as they are and not escaped. */
+function deepText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === null || typeof value !== 'object') return '';
+  return Object.values(value).map(deepText).join('|');
+}
