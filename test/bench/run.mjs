@@ -4,7 +4,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { startEmbeddedPostgres } from '../../dist/src/platform/embedded/embedded-postgres.js';
 import { CASES } from './clients.mjs';
 import { takeLock } from './lock.mjs';
 import { BenchError, isPinned, makeFolder, pinned, startRedis } from './processes.mjs';
@@ -12,6 +11,8 @@ import { markdown, summarize } from './report.mjs';
 import { SERVERS, startServer } from './servers.mjs';
 
 const execute = promisify(execFile);
+// Built by the launcher before this runs; not there when the sources are checked.
+const EMBEDDED = join(import.meta.dirname, '../../dist/src/platform/embedded/embedded-postgres.js');
 const LOAD = join(import.meta.dirname, 'load.mjs');
 const GENERATOR_CORE = 1;
 const CELL_MS = 120_000;
@@ -100,6 +101,7 @@ async function bench(chosen, signal) {
   try {
     undo.push(takeLock());
     const folder = await started(makeFolder(), (it) => it.remove());
+    const { startEmbeddedPostgres } = await import(EMBEDDED);
     const postgres = await started(startEmbeddedPostgres({ dataDir: folder.path }), (it) => it.stop());
     const redis = await started(startRedis(folder.path), (it) => it.stop());
     // A URL with credentials must have a host; the one in the query, the socket, is what counts.
