@@ -56,7 +56,7 @@ export class ReplyContext {
       body.delta = this.deltas.clean(block, body.delta);
     }
     const { newId, run_id, reply_id } = this.request;
-    const event = { id: newId(), created_at: this.now(), run_id, reply_id, ...body } as AgentEvent;
+    const event = { type: body.type, id: newId(), created_at: this.now(), run_id, reply_id, ...body } as AgentEvent;
     this.reply.apply(event);
     return event;
   }

@@ -20,6 +20,9 @@ const REDACTED = [
   ]),
 ];
 
+/** A middleware may see the rest of the URL below where it is mounted. */
+type Mounted = IncomingMessage & { originalUrl?: string };
+
 interface LoggedError {
   type: string;
   message: string;
@@ -52,7 +55,7 @@ export function loggingModule(): DynamicModule {
         genReqId: (request: IncomingMessage) => request.id ?? requestId(request),
         customProps: (request: IncomingMessage) => traceOf(request) ?? {},
         customLogLevel: (_request, reply, error) => (error || reply.statusCode >= 500 ? 'error' : 'info'),
-        autoLogging: { ignore: (request: IncomingMessage) => QUIET.has(request.url ?? '') },
+        autoLogging: { ignore: (request: Mounted) => QUIET.has(request.originalUrl ?? request.url ?? '') },
         serializers: {
           // What else hangs on an error may be a tenant's: a statement's parameters, a provider's request.
           err: ({ type, message, stack, code }: LoggedError) => ({ type, message, stack, code }),
