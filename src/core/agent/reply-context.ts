@@ -56,7 +56,9 @@ export class ReplyContext {
       body.delta = this.deltas.clean(block, body.delta);
     }
     const { newId, run_id, reply_id } = this.request;
-    const event = { type: body.type, id: newId(), created_at: this.now(), run_id, reply_id, ...body } as AgentEvent;
+    // The type comes first for whoever reads the stream.
+    const base = { type: body.type, id: newId(), created_at: this.now(), run_id, reply_id };
+    const event = Object.assign(base, body) as AgentEvent;
     this.reply.apply(event);
     return event;
   }
