@@ -1,8 +1,7 @@
 import { MIGRATIONS } from '../migrations/all.js';
 import { ENTITIES } from './aerie.module.js';
 import { loadConfig, loadEnvFile } from './platform/config/config.js';
-import { Database } from './platform/database/database.js';
-import { migrate } from './platform/database/database.module.js';
+import { migrate, openDatabase } from './platform/database/database.module.js';
 import { startEmbeddedPostgres } from './platform/embedded/embedded-postgres.js';
 import { describeStartError } from './start-error.js';
 
@@ -13,7 +12,7 @@ async function main(): Promise<void> {
   const embedded = config.database.url ? undefined : await startEmbeddedPostgres({ dataDir: config.data_dir });
   try {
     const url = config.database.url ?? embedded?.connectionString ?? '';
-    const database = await Database.connect({
+    const database = await openDatabase({
       url,
       pool: 2,
       application_name: 'aerie migrate',

@@ -24,7 +24,7 @@ export class AgentsService {
   }
 
   async create(principal: Principal, data: CreateAgent): Promise<string> {
-    await this.checkModels(principal, data);
+    await this.models.checkAll(principal, data);
     const id = newId();
     await this.store.create(principal, id, data);
     return id;
@@ -46,7 +46,7 @@ export class AgentsService {
   }
 
   async update(principal: Principal, id: string, patch: PatchAgent): Promise<AgentView> {
-    await this.checkModels(principal, patch);
+    await this.models.checkAll(principal, patch);
     const updated = isUuid(id) ? await this.store.update(principal, id, (data) => merge(data, patch)) : null;
     if (!updated) throw notFound('agent', id);
     return toView(updated);
@@ -59,13 +59,6 @@ export class AgentsService {
 
   purge(system: SystemPrincipal, limit: number): Promise<number> {
     return this.store.purge(system, limit);
-  }
-
-  private async checkModels(principal: Principal, data: PatchAgent): Promise<void> {
-    for (const field of ['chat_model_config', 'fallback_chat_model_config'] as const) {
-      const config = data[field];
-      if (config) await this.models.check(principal, config, field);
-    }
   }
 }
 

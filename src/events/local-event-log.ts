@@ -13,15 +13,21 @@ interface LocalLog {
   readonly entries: EventBatch[];
   readonly listeners: Set<(signal: Signal) => void>;
   exists: boolean;
+  bytes: number;
   used_at: number;
 }
 
-/** How many idle sessions keep their window; beyond it the one idle for longest forgets first. */
-const MAX_IDLE_SESSIONS = 10_000;
+/** How many sessions keep their window, and how much they hold together; beyond it the one idle for longest forgets first. */
+const MAX_SESSIONS = 10_000;
+const MAX_TOTAL_BYTES = 256 * 1024 * 1024;
+
+/** What one session may hold beside what its open reply needs. */
+const MAX_SESSION_BYTES = 16 * 1024 * 1024;
 
 /** The event log of a process that is alone: same contract as the one on Redis, nothing to install. */
 export class LocalEventLog extends EventLog {
   private readonly logs = new Map<string, LocalLog>();
+  private bytes = 0;
 
   constructor(
     private readonly limits: EventLogLimits,
@@ -46,7 +52,8 @@ export class LocalEventLog extends EventLog {
     log.exists = true;
     log.token = batch.token;
     log.entries.push(entry);
-    if (log.entries.length > this.limits.max_entries) this.trim(log, batch.keep_from);
+    this.count(log, entry.frames.length);
+    this.trim(log, batch.keep_from);
     this.touch(batch, log);
     for (const listener of log.listeners) listener({ type: 'batch', batch: entry });
     return 'ok';
@@ -76,22 +83,36 @@ export class LocalEventLog extends EventLog {
     const log = this.logs.get(key(ref));
     if (!log) return;
     this.logs.delete(key(ref));
+    this.count(log, -log.bytes);
     for (const listener of log.listeners) listener({ type: 'end' });
   }
 
   private open(ref: SessionRef): LocalLog {
     let log = this.logs.get(key(ref));
     if (!log) {
-      log = { token: 0, entries: [], listeners: new Set(), exists: false, used_at: this.now() };
+      log = { token: 0, entries: [], listeners: new Set(), exists: false, bytes: 0, used_at: this.now() };
       this.logs.set(key(ref), log);
     }
     return log;
   }
 
   private trim(log: LocalLog, keepFrom: number): void {
-    let drop = log.entries.length - this.limits.max_entries;
-    while (drop > 0 && (log.entries[drop - 1]?.last ?? 0) >= keepFrom) drop--;
+    let drop = 0;
+    let bytes = log.bytes;
+    for (const { last, frames } of log.entries) {
+      const isFull = log.entries.length - drop > this.limits.max_entries || bytes > MAX_SESSION_BYTES;
+      if (!isFull || last >= keepFrom) break;
+      bytes -= frames.length;
+      drop++;
+    }
+    if (drop === 0) return;
     log.entries.splice(0, drop);
+    this.count(log, bytes - log.bytes);
+  }
+
+  private count(log: LocalLog, bytes: number): void {
+    log.bytes += bytes;
+    this.bytes += bytes;
   }
 
   /** Keeps the map in order of use, so that the first entries are the ones idle for longest. */
@@ -99,8 +120,10 @@ export class LocalEventLog extends EventLog {
     this.use(key(ref), log);
     const expired = log.used_at - this.limits.ttl_seconds * 1000;
     for (const [id, oldest] of this.logs) {
-      if (oldest === log || (this.logs.size <= MAX_IDLE_SESSIONS && oldest.used_at > expired)) return;
+      const isBounded = this.logs.size <= MAX_SESSIONS && this.bytes <= MAX_TOTAL_BYTES;
+      if (oldest === log || (isBounded && oldest.used_at > expired)) return;
       oldest.entries.length = 0;
+      this.count(oldest, -oldest.bytes);
       if (oldest.listeners.size === 0) this.logs.delete(id);
       else this.use(id, oldest);
     }

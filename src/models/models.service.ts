@@ -12,6 +12,12 @@ import { toFault } from '../platform/http/validation.pipe.js';
 import type { ChatModelConfig } from './chat-model-config.schema.js';
 import { MaskedModel } from './masked-model.js';
 
+/** Agents and sessions choose models in the same two fields. */
+export interface ModelChoice {
+  chat_model_config?: ChatModelConfig | null;
+  fallback_chat_model_config?: ChatModelConfig | null;
+}
+
 /** Chat models kept ready, with the secrets they were made of. */
 const MAX_KEPT_MODELS = 1000;
 
@@ -32,7 +38,7 @@ export class ModelsService {
   }
 
   /** Checks a model configuration before it is stored; `path` says where it stands in the request. */
-  async check(principal: Principal, config: ChatModelConfig, path: string): Promise<void> {
+  private async check(principal: Principal, config: ChatModelConfig, path: string): Promise<void> {
     const { type: owned } = await this.credentials.record(principal, config.credential_id);
     if (owned !== config.type) throw invalid(`${path}.type`, `the credential is of type ${owned}`);
     const type = this.types.get(config.type);
@@ -40,6 +46,14 @@ export class ModelsService {
     const card = type.models.find((model) => model.name === config.model);
     if (!card && !type.allowsUnlistedModels) throw invalid(`${path}.model`, `${config.type} has no such model`);
     if (card) this.checkParameters(card, config.parameters, `${path}.parameters`);
+  }
+
+  /** The same for whatever model configurations a body holds. */
+  async checkAll(principal: Principal, body: ModelChoice): Promise<void> {
+    for (const field of ['chat_model_config', 'fallback_chat_model_config'] as const) {
+      const config = body[field];
+      if (config) await this.check(principal, config, field);
+    }
   }
 
   /** The model a configuration names, ready to be called with the caller's own credential. */

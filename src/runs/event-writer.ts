@@ -75,11 +75,6 @@ export class EventWriter {
     return { seq, text: frame(seq, JSON.stringify(event)) };
   }
 
-  /** Events that were accepted under numbers given elsewhere (by the accepting statement). */
-  emitNumbered(seq: number, event: AgentEvent): void {
-    this.release({ seq, text: frame(seq, JSON.stringify(event)) });
-  }
-
   release(held: HeldEvent): void {
     if (this.dead) return;
     // A bus that stays away costs the window its oldest events, never the run: followers see the hole by `prev`.

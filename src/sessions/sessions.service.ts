@@ -46,7 +46,7 @@ export class SessionsService implements OnModuleInit {
 
   async create(principal: Principal, body: CreateSession): Promise<{ session_id: string; external_id: string | null }> {
     await this.agents.record(principal, body.agent_id);
-    await this.checkModels(principal, body);
+    await this.models.checkAll(principal, body);
     const session_id = newId();
     const external_id = body.session_id ?? null;
     const created = await this.store.create(principal, {
@@ -82,7 +82,7 @@ export class SessionsService implements OnModuleInit {
 
   async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionRecordView> {
     const { id: sessionId } = await this.record(principal, id, agentId);
-    await this.checkModels(principal, patch);
+    await this.models.checkAll(principal, patch);
     const changes = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
     const updated = await this.store.update(principal, sessionId, (config) => ({ ...config, ...changes }));
     if (!updated) throw notFound('session', id);
@@ -120,13 +120,6 @@ export class SessionsService implements OnModuleInit {
       removed += count;
     }
     if (removed > 0) this.logger.debug({ removed }, 'Deleted sessions and agents were purged');
-  }
-
-  private async checkModels(principal: Principal, body: Partial<CreateSession>): Promise<void> {
-    for (const field of ['chat_model_config', 'fallback_chat_model_config'] as const) {
-      const config = body[field];
-      if (config) await this.models.check(principal, config, field);
-    }
   }
 }
 

@@ -6,8 +6,6 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-const TEMPLATE = 'AERIE_TEST_TEMPLATE';
-
 function serverUrl(): string {
   const url = process.env['AERIE_TEST_DATABASE_URL'];
   if (!url) throw new Error('AERIE_TEST_DATABASE_URL is not set: only the project "service" starts a database.');
@@ -29,32 +27,15 @@ export async function query(url: string, sql: string): Promise<pg.QueryResult<Re
   }
 }
 
-async function create(template: string | undefined): Promise<TestDatabase> {
+/** A database of its own for one suite, empty. */
+export async function createTestDatabase(): Promise<TestDatabase> {
   const server = serverUrl();
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await query(server, `CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`);
+  await query(server, `CREATE DATABASE ${name}`);
   return {
     url: withDatabase(server, name),
     drop: async () => {
       await query(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
-}
-
-/** A database of its own for one suite: migrated when global set-up prepared a template. */
-export function createTestDatabase(): Promise<TestDatabase> {
-  return create(process.env[TEMPLATE]);
-}
-
-/** Migrates one database that later ones are copied from. Nobody may stay connected to it. */
-export async function prepareTemplate(migrate: (url: string) => Promise<void>): Promise<TestDatabase> {
-  const template = await create(undefined);
-  try {
-    await migrate(template.url);
-  } catch (error) {
-    await template.drop();
-    throw error;
-  }
-  process.env[TEMPLATE] = /\/(test_[0-9a-f]+)(?:\?|$)/.exec(template.url)?.[1];
-  return template;
 }

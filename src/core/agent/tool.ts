@@ -1,4 +1,3 @@
-import type { DataBlock, TextBlock } from '../messages/block.js';
 import type { ToolSpec } from '../models/chat-model.js';
 
 /** A piece of a tool's output while it runs; `text` pieces are joined, `data` pieces stand alone. */
@@ -29,5 +28,3 @@ export interface Tool extends ToolSpec {
   readonly is_idempotent: boolean;
   run(input: unknown, context: ToolContext): AsyncIterable<ToolChunk>;
 }
-
-export type ToolOutput = (TextBlock | DataBlock)[];

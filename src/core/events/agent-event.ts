@@ -156,4 +156,3 @@ export const CUSTOM_EVENTS = {
   /** The session was deleted; the stream ends after this. */
   session_deleted: z.object({}),
 } as const;
-export type CustomEventName = keyof typeof CUSTOM_EVENTS;

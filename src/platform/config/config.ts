@@ -116,11 +116,6 @@ export function loadEnvFile(path = '.env'): void {
   if (existsSync(path)) process.loadEnvFile(path);
 }
 
-/** True when an npm script or another launcher holds an IPC channel to this process. */
-export function hasLauncher(): boolean {
-  return process.env.NODE_CHANNEL_FD !== undefined || process.connected === true;
-}
-
 function describe(error: z.ZodError, source: Record<string, string | undefined>): string {
   return error.issues
     .map((issue) => {

@@ -54,15 +54,11 @@ export class DatabaseModule {
             const database = await resources.start(
               'database',
               () =>
-                Database.connect({
+                openDatabase({
                   ...parts,
                   url: url.value,
                   pool: config.database.pool,
                   application_name: `aerie ${node.id}`,
-                }).catch((error: unknown) => {
-                  throw new DatabaseStartError(`DATABASE_URL: PostgreSQL cannot be used: ${reason(error)}`, {
-                    cause: error,
-                  });
                 }),
               (it) => it.close(),
             );
@@ -82,6 +78,15 @@ export class DatabaseModule {
       ],
       exports: [Database, DatabaseUrl, NodeIdentity],
     };
+  }
+}
+
+/** Connects, or says in one line why it cannot. */
+export async function openDatabase(parts: DatabaseParts): Promise<Database> {
+  try {
+    return await Database.connect(parts);
+  } catch (error) {
+    throw new DatabaseStartError(`DATABASE_URL: PostgreSQL cannot be used: ${reason(error)}`, { cause: error });
   }
 }
 

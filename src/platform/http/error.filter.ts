@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AerieError, type ErrorCode, ERROR_STATUS } from './errors.js';
+import { AerieError, type ErrorCode } from './errors.js';
 import { RouteTable } from './route-table.js';
 
 /** The body of every error of the native API. */
@@ -95,5 +95,3 @@ export function errorBody(error: AerieError, requestId: string): ErrorBody {
   const details = error.details === undefined ? {} : { details: error.details };
   return { error: { code: error.code, message: error.message, ...details }, request_id: requestId };
 }
-
-export const ERROR_CODES = Object.keys(ERROR_STATUS) as ErrorCode[];
