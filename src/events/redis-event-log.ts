@@ -14,7 +14,7 @@ import {
 /**
  * KEYS[1] stream and channel. ARGV: 1 last, 2 token, 3 prev, 4 first, 5 frames, 6 create (0|1), 7 max entries, 8 keep_from, 9 ttl seconds.
  * One entry per batch, id `<last>-0`: Redis itself refuses an id that is not above the top, which fences every earlier holder, since a
- * later holder's numbers start above all numbers an earlier one may give.
+ * later holder's numbers start above all numbers an earlier one may give. Any other refusal (full, read-only) is an error to try again.
  */
 const APPEND = `
 local added
@@ -25,6 +25,7 @@ else
 end
 if not added then return 'missing' end
 if type(added) == 'table' and added.err then
+  if not string.find(added.err, 'equal or smaller', 1, true) then return redis.error_reply(added.err) end
   local present = redis.call('XRANGE', KEYS[1], ARGV[1] .. '-0', ARGV[1] .. '-0')
   if present[1] and present[1][2][2] == ARGV[2] then return 'ok' end
   return 'fenced'
@@ -32,16 +33,20 @@ end
 redis.call('PUBLISH', KEYS[1], ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1] .. '\\n' .. ARGV[5])
 local length = redis.call('XLEN', KEYS[1])
 local max = tonumber(ARGV[7])
-if length > max then
+local keep = tonumber(ARGV[8])
+if length > max and tonumber(string.match(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1], '^%d+')) < keep then
   local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', length - max + math.floor(max / 8) + 1)
   local floor = tonumber(string.match(oldest[#oldest][1], '^%d+'))
-  redis.call('XTRIM', KEYS[1], 'MINID', math.min(floor, tonumber(ARGV[8])))
+  redis.call('XTRIM', KEYS[1], 'MINID', math.min(floor, keep))
 end
 redis.call('EXPIRE', KEYS[1], ARGV[9])
 return 'ok'
 `;
 
 const END = 'end';
+
+/** A command waits in the client while Redis is away: the writer is told, and tries again. A late success is acknowledged then. */
+const APPEND_TIMEOUT_MS = 2000;
 
 interface AppendCommand {
   aerieAppend(key: string, ...args: (string | number)[]): Promise<AppendResult>;
@@ -62,6 +67,10 @@ export class RedisEventLog extends EventLog {
   }
 
   append(batch: AppendBatch): Promise<AppendResult> {
+    return within(APPEND_TIMEOUT_MS, this.write(batch));
+  }
+
+  private write(batch: AppendBatch): Promise<AppendResult> {
     return this.commands.aerieAppend(
       eventsKey(batch),
       batch.last,
@@ -102,6 +111,18 @@ export class RedisEventLog extends EventLog {
 
   async remove(ref: SessionRef): Promise<void> {
     await this.commands.multi().del(eventsKey(ref)).publish(eventsKey(ref), END).exec();
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`Redis did not answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -43,11 +43,13 @@ export class ProtocolInterceptor implements NestInterceptor {
     const response = reply.raw;
     const onClose = () => controller.abort();
     response.once('close', onClose);
-    const encoder = protocol.encoder(session);
+    // A client that left while it was being identified is not heard to close any more.
+    if (response.destroyed) controller.abort();
     reply.hijack();
-    response.writeHead(200, { ...headersOf(reply), ...streamHeaders(protocol) });
-    response.write(protocol.preamble);
     try {
+      const encoder = protocol.encoder(session);
+      response.writeHead(200, { ...headersOf(reply), ...streamHeaders(protocol) });
+      response.write(protocol.preamble);
       await pump(this.chunks(stream, encoder, controller.signal), response, {
         heartbeat: () => encoder.heartbeat(),
         heartbeat_ms: this.config.streams.heartbeat_ms,

@@ -157,6 +157,8 @@ export class Drain {
     const { held, writer, resources } = this;
     const { msg } = work.request.reply;
     const end = writer.hold(event);
+    // Once the lease is given back, a later holder's first number shuts out whatever of this reply is not in the log.
+    await writer.flushed();
     const finish: Finish = {
       run_id: work.run.run_id,
       status: RUN_STATUS[event.finished_reason],

@@ -29,6 +29,15 @@ async function seqs(log: LocalEventLog): Promise<number[]> {
   return batches.flatMap((batch) => [...eachFrame(batch.frames)].map((it) => it.seq));
 }
 
+/** Resolves when the event of this number has been appended. */
+function heard(log: LocalEventLog, seq: number): Promise<void> {
+  return new Promise((resolve) => {
+    void log.subscribe(REF, (signal) => {
+      if (signal.type === 'batch' && signal.batch.last >= seq) resolve();
+    });
+  });
+}
+
 /** A log whose appends wait for the test to let them through, or fail as told. */
 class GatedLog extends LocalEventLog {
   readonly batches: AppendBatch[] = [];
@@ -113,16 +122,36 @@ describe('EventWriter', () => {
     expect(await seqs(log)).toEqual([1, 2]);
   });
 
-  it('tries again while the bus is away, in order and without loss', async () => {
+  it('tries again while the bus is away, in order and without loss, and holds nobody up meanwhile', async () => {
     const log = new GatedLog();
     log.failures = 3;
     const errors: unknown[] = [];
     const writer = open(log, { onError: (error) => errors.push(error) });
+    const arrived = heard(log, 2);
     writer.emit(delta('a'), true);
     writer.emit(delta('b'));
     await writer.flushed();
+    expect(await seqs(log)).toEqual([]);
+    await arrived;
     expect(await seqs(log)).toEqual([1, 2]);
     expect(errors).toHaveLength(1);
+  });
+
+  it('drops the oldest when the bus stays away, and lets followers see the hole', async () => {
+    const log = new GatedLog();
+    const writer = open(log);
+    log.failures = 2;
+    const failed = new Promise<void>((resolve) => void writer.flushed().then(resolve));
+    writer.emit(delta('first'), true);
+    await failed;
+    await writer.flushed();
+    for (let i = 0; i < 12; i++) writer.emit(delta('x'.repeat(1_000_000)));
+    const arrived = heard(log, 13);
+    await arrived;
+    const kept = await log.read(REF, 0, 100);
+    expect(kept[0]?.prev).toBeGreaterThan(0);
+    expect(kept[0]?.first).toBe((kept[0]?.prev ?? 0) + 1);
+    expect((await seqs(log)).at(-1)).toBe(13);
   });
 
   it('is congested while a slow bus holds a lot up, and not while the bus is away', async () => {

@@ -40,10 +40,13 @@ export class EventWriter {
   private last = 0;
   private text = '';
   private scheduled = false;
-  private sending: Promise<void> = Promise.resolve();
   /** A drain is under way. Cleared in the same turn in which it finds nothing left, so that no event is released unseen in between. */
   private busy = false;
   private failing = false;
+  /** Text was dropped while a batch was on its way: should that fail, it is not put back before what came after the hole. */
+  private dropped = false;
+  private inFlight = false;
+  private waiters: (() => void)[] = [];
   private dead = false;
 
   constructor(
@@ -81,6 +84,7 @@ export class EventWriter {
     if (this.failing && this.text.length > 2 * HIGH_WATER) {
       this.prev = this.last;
       this.text = '';
+      this.dropped = this.inFlight;
     }
     if (this.text === '') this.first = held.seq;
     this.last = held.seq;
@@ -95,22 +99,23 @@ export class EventWriter {
     }
   }
 
-  /** Resolves when everything released so far is in the log, or can no longer get there. */
+  /** Resolves when everything released so far is in the log, or cannot get there now; what is left is tried on in the background. */
   async flushed(): Promise<void> {
     this.send();
-    while (this.busy) await this.sending;
+    while (this.busy && !this.failing && !this.dead) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
   /** Ends all attempts to write. */
   stop(): void {
     this.dead = true;
     this.text = '';
+    this.wake();
   }
 
   private send(): void {
     if (this.busy || this.text === '' || this.dead) return;
     this.busy = true;
-    this.sending = this.drain();
+    void this.drain();
   }
 
   private async drain(): Promise<void> {
@@ -118,19 +123,27 @@ export class EventWriter {
     while (this.text !== '' && !this.dead) {
       const batch = this.take();
       try {
-        const written = await this.append(batch);
+        this.inFlight = true;
+        const written = await this.append(batch).finally(() => (this.inFlight = false));
         this.failing = false;
+        this.dropped = false;
         delay = RETRY_MS.first;
         if (!written) this.fence();
       } catch (error) {
         if (!this.failing) this.options.onError(error);
         this.failing = true;
         this.putBack(batch);
+        this.wake();
         await new Promise((resolve) => setTimeout(resolve, delay).unref());
         delay = Math.min(delay * 2, RETRY_MS.max);
       }
     }
     this.busy = false;
+    this.wake();
+  }
+
+  private wake(): void {
+    for (const waiter of this.waiters.splice(0)) waiter();
   }
 
   private take(): AppendBatch {
@@ -142,6 +155,10 @@ export class EventWriter {
   }
 
   private putBack(batch: AppendBatch): void {
+    if (this.dropped) {
+      this.dropped = false;
+      return;
+    }
     this.prev = batch.prev;
     this.first = batch.first;
     if (this.text === '') this.last = batch.last;

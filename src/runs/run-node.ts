@@ -26,6 +26,8 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly working = new Set<Promise<void>>();
   private readonly isWorker: boolean;
   private draining = false;
+  /** Slots set aside for runs that are just being accepted or claimed. */
+  private reserved = 0;
   /** A claim is under way; `again` when the doorbell rang meanwhile. */
   private claiming = false;
   private again = false;
@@ -70,9 +72,13 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
     await this.drain();
   }
 
-  /** How this process would take a run that is being accepted. */
-  taker(): Taker {
-    return { owner: this.node.id, lease_ms: this.config.runs.lease_ms, has_slot: this.hasSlot };
+  /** How this process would take a run that is being accepted. A slot is set aside until `release`, which must follow. */
+  reserve(): { taker: Taker; release: () => void } {
+    const has_slot = this.hasSlot;
+    const taker = { owner: this.node.id, lease_ms: this.config.runs.lease_ms, has_slot };
+    if (!has_slot) return { taker, release: () => undefined };
+    this.reserved++;
+    return { taker, release: () => void this.reserved-- };
   }
 
   get active(): number {
@@ -128,11 +134,16 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
   private async claimOne(): Promise<boolean> {
     if (!this.hasSlot) return false;
     const sentAt = performance.now();
-    const claim = await this.store.claim(this.system, this.taker());
-    if (!claim) return false;
-    const { lease, ...work } = claim;
-    this.begin(lease, work, sentAt);
-    return true;
+    const { taker, release } = this.reserve();
+    try {
+      const claim = await this.store.claim(this.system, taker);
+      if (!claim) return false;
+      const { lease, ...work } = claim;
+      this.begin(lease, work, sentAt);
+      return true;
+    } finally {
+      release();
+    }
   }
 
   private async renew(): Promise<void> {
@@ -158,13 +169,21 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
   private async drain(): Promise<void> {
     this.draining = true;
     const timeout = new Promise<void>((resolve) => setTimeout(resolve, this.config.runs.drain_ms).unref());
-    await Promise.race([Promise.all(this.working), timeout]);
+    await Promise.race([this.idle(), timeout]);
     for (const session of this.held.values()) session.lose();
-    await Promise.all(this.working);
+    await this.idle();
+  }
+
+  /** Resolves when nothing is at work, nor about to be. */
+  private async idle(): Promise<void> {
+    while (this.working.size > 0 || this.reserved > 0) {
+      await Promise.all(this.working);
+      if (this.reserved > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   private get hasSlot(): boolean {
-    return this.isWorker && !this.draining && this.held.size < this.config.runs.concurrency;
+    return this.isWorker && !this.draining && this.held.size + this.reserved < this.config.runs.concurrency;
   }
 }
 

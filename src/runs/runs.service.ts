@@ -7,11 +7,11 @@ import { AerieError, notFound } from '../platform/http/errors.js';
 import { newId } from '../platform/ids.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { SessionStore } from '../sessions/session.store.js';
-import { Assembler } from './assembler.js';
+import { Assembler, type Assembly } from './assembler.js';
 import { Doorbell } from './doorbell.js';
 import { RunNode } from './run-node.js';
 import type { ChatAccepted, ChatRequest, Interrupted } from './run.schema.js';
-import { RunStore } from './run.store.js';
+import { RunStore, type RunInput, type Taker } from './run.store.js';
 
 @Injectable()
 export class RunsService {
@@ -39,24 +39,38 @@ export class RunsService {
     if (messages.length === 0) await this.checkNotEmpty(principal, session.id);
     const run_id = newId();
     const reply_id = newId();
-    const taker = this.node.taker();
+    const { taker, release } = this.node.reserve();
     const sentAt = performance.now();
     const input = { session_id: session.id, run_id, reply_id, messages };
+    try {
+      return await this.accept(principal, request, input, { taker, sentAt, assembly });
+    } finally {
+      release();
+    }
+  }
+
+  private async accept(
+    principal: Principal,
+    request: ChatRequest,
+    input: RunInput,
+    { taker, sentAt, assembly }: { taker: Taker; sentAt: number; assembly: Assembly },
+  ): Promise<ChatAccepted> {
+    const { session_id, run_id, reply_id, messages } = input;
     const accepted = await this.store.accept(principal, input, taker, this.config.runs.max_pending);
     switch (accepted.outcome) {
       case 'taken': {
         const { token, last_seq } = accepted;
-        const lease = { tenant_id: principal.tenant_id, session_id: session.id, owner: taker.owner, token };
+        const lease = { tenant_id: principal.tenant_id, session_id, owner: taker.owner, token };
         const run = { run_id, reply_id, user_id: principal.user_id, messages, last_seq };
         this.node.begin(lease, { kind: 'next', run }, sentAt, assembly);
-        return { status: 'started', session_id: session.id, run_id };
+        return { status: 'started', session_id, run_id };
       }
       case 'queued':
         this.ring();
-        return { status: 'queued', session_id: session.id, run_id };
+        return { status: 'queued', session_id, run_id };
       case 'duplicate': {
         const status = accepted.status === 'queued' ? 'queued' : 'started';
-        return { status, session_id: session.id, run_id: accepted.run_id };
+        return { status, session_id, run_id: accepted.run_id };
       }
       case 'id_taken':
         throw new AerieError('message_exists', 'The session has another message of this id.');

@@ -160,6 +160,7 @@ describe.each([
     const end = await finished;
     const final = await reader.messages(session_id);
     expect(final.as_of_seq).toBe(end.seq);
+    joins.push({ page: final, stream: await reader.stream(session_id, `?after=${final.as_of_seq}`) });
     // In the middle of the reply, at its checkpoints, and after it.
     expect(new Set(joins.map(({ page }) => page.as_of_seq)).size).toBeGreaterThan(2);
     for (const { page, stream } of joins) {

@@ -1,14 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { checkGrammar } from '../../src/core/events/grammar.js';
 import { reduce } from '../../src/core/events/reducer.js';
 import { ApiClient, type EventStream, type SeenEvent } from '../support/client.js';
 import { createTestDatabase, query } from '../support/postgres.js';
 import { startRedis } from '../support/redis.js';
-import { removeDataFolder } from '../support/services.js';
+import { makeDataFolder, removeDataFolder } from '../support/services.js';
 import { type Service, startService } from '../support/service.js';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -17,7 +14,7 @@ afterEach(async () => {
 });
 
 async function dataFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'aerie-restart-'));
+  const folder = await makeDataFolder();
   cleanUp.push(() => removeDataFolder(folder));
   return folder;
 }

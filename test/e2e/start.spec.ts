@@ -2,10 +2,8 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { removeDataFolder } from '../support/services.js';
+import { makeDataFolder, removeDataFolder } from '../support/services.js';
 
 /** `npm start` as a newcomer gets it: through npm, the launcher, the service and its embedded database. */
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -13,7 +11,7 @@ let dataDir: string;
 const running: ChildProcess[] = [];
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'aerie-start-'));
+  dataDir = await makeDataFolder();
 });
 afterEach(async () => {
   for (const child of running.splice(0)) {

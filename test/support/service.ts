@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeDataFolder, removeDataFolder } from './services.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MAIN = join(ROOT, 'dist', 'src', 'main.js');
@@ -35,7 +35,10 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
       if (match?.[1]) resolve(match[1]);
     };
     child.stderr?.on('data', look);
-    void exited.then((code) => reject(new Error(`the service ended with ${code}:\n${output()}`)));
+    void exited.then(async (code) => {
+      await dispose();
+      reject(new Error(`the service ended with ${code}:\n${output()}`));
+    });
   });
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     child.kill(signal);
@@ -55,7 +58,7 @@ export async function runToExit(options: ServiceOptions): Promise<{ code: number
 }
 
 async function spawnService({ env = {}, dataDir }: ServiceOptions) {
-  const folder = dataDir ?? (await mkdtemp(join(tmpdir(), 'aerie-data-')));
+  const folder = dataDir ?? (await makeDataFolder());
   const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', MAIN], {
     // Not the project's folder: a developer's .env must not reach into tests.
     cwd: tmpdir(),
@@ -74,7 +77,7 @@ async function spawnService({ env = {}, dataDir }: ServiceOptions) {
     stream?.setEncoding('utf8').on('data', (text: string) => chunks.push(text));
   const exited = once(child, 'close').then(([code]) => code as number | null);
   const dispose = async () => {
-    if (dataDir === undefined) await rm(folder, { recursive: true, force: true });
+    if (dataDir === undefined) await removeDataFolder(folder);
   };
   return { child, output: () => chunks.join(''), exited, dispose };
 }

@@ -80,6 +80,8 @@ async function tryLock(client: pg.Client, exclusive: boolean): Promise<boolean> 
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 10_000 });
+  // An error that nobody hears would end the process; whoever holds the client hears of it by its next query too.
+  client.on('error', () => undefined);
   await client.connect();
   return client;
 }
