@@ -9,6 +9,7 @@ import { RedisEventLog } from '../../src/events/redis-event-log.js';
 import { Resources } from '../../src/platform/lifecycle/resources.js';
 import { eventsKey } from '../../src/platform/redis/keys.js';
 import { openBus } from '../../src/platform/redis/redis.module.js';
+import { startRedis } from '../support/redis.js';
 
 const LIMITS = { max_entries: 16, ttl_seconds: 60 };
 const resources = new Resources();
@@ -246,6 +247,21 @@ describe('RedisEventLog', () => {
     await follower.until(8);
     expect(follower.gaps).toEqual([7]);
     follower.stop();
+  });
+
+  it('takes a refusal of Redis for an error to try again, not for a later holder', async () => {
+    const full = await startRedis();
+    const own = new Resources();
+    const bus = await openBus(own, full.url);
+    const it = new Fixture(new RedisEventLog(bus.commands, bus.pubsub, LIMITS));
+    await it.append(1, 1);
+    await bus.commands.config('SET', 'maxmemory', '1');
+    await expect(it.append(2, 2)).rejects.toThrow(/OOM/);
+    await bus.commands.config('SET', 'maxmemory', '0');
+    expect(await it.append(2, 2)).toBe('ok');
+    expect(await it.replayed(0)).toEqual([1, 2]);
+    await own.stop();
+    await full.stop();
   });
 
   it('looks for what it missed when its connection comes back', async () => {
