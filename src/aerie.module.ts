@@ -13,6 +13,8 @@ import { type CredentialType, CredentialTypeRegistry } from './credentials/types
 import { demoCredentialType } from './credentials/types/demo/demo.type.js';
 import { createOpenAiCredentialType } from './credentials/types/openai/openai.type.js';
 import { EventsModule } from './events/events.module.js';
+import type { InterruptBackend } from './interrupts/interrupt-backend.js';
+import { InterruptsModule } from './interrupts/interrupts.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { Config, loadConfig } from './platform/config/config.js';
@@ -29,7 +31,15 @@ import { QueueModule } from './platform/queue/queue.module.js';
 import { RedisModule } from './platform/redis/redis.module.js';
 import type { StreamProtocol } from './protocols/protocol.js';
 import { ProtocolsModule } from './protocols/protocols.module.js';
-import { MessageEntity, RunEntity, SessionInputEntity, SessionLeaseEntity } from './runs/run.entity.js';
+import {
+  ConfigVersionEntity,
+  MessageEntity,
+  NodeEntity,
+  RunEntity,
+  SessionInputEntity,
+  SessionLeaseEntity,
+  ToolCallEntity,
+} from './runs/run.entity.js';
 import { RunsModule } from './runs/runs.module.js';
 import { SessionEntity } from './sessions/session.entity.js';
 import { SessionsModule } from './sessions/sessions.module.js';
@@ -46,6 +56,8 @@ export interface AerieOptions {
   readonly credentialTypes?: readonly CredentialType[];
   /** Tools beside the service's own, chosen per caller, agent and session. */
   readonly tools?: readonly ToolFactory[];
+  /** Carries stop signals between processes, in place of Redis or the process itself. */
+  readonly interruptBackend?: InterruptBackend;
   /** Stream protocols beside the service's own. */
   readonly protocols?: readonly StreamProtocol[];
 }
@@ -58,6 +70,9 @@ export const ENTITIES = [
   RunEntity,
   SessionInputEntity,
   MessageEntity,
+  ToolCallEntity,
+  NodeEntity,
+  ConfigVersionEntity,
 ];
 
 const FEATURES: Type[] = [
@@ -114,6 +129,7 @@ export class AerieModule implements OnModuleDestroy {
         RedisModule,
         QueueModule,
         EventsModule,
+        InterruptsModule.forRoot(options.interruptBackend),
         AuthModule.forRoot(options.authenticator),
         ToolsModule.forRoot(options.tools ?? []),
         CredentialsModule,

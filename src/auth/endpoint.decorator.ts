@@ -14,6 +14,8 @@ export interface EndpointOptions {
   readonly status?: number;
   /** Shape of the answer; absent for 204. */
   readonly response?: z.ZodType;
+  /** Another answer it may give, by status. */
+  readonly also?: Readonly<Record<number, { response: z.ZodType; description: string }>>;
   /** Media type of an answer that is not JSON. */
   readonly produces?: string;
   readonly errors?: readonly ErrorCode[];
@@ -49,6 +51,9 @@ function decorate(options: EndpointOptions, hasBody: boolean): MethodDecorator {
         ? { content: { [options.produces]: { schema: { type: 'string' } } } }
         : { standardSchema: options.response as never }),
     }),
+    ...Object.entries(options.also ?? {}).map(([code, { response, description }]) =>
+      ApiResponse({ status: Number(code), description, standardSchema: response as never }),
+    ),
     ...[...byStatus].map(([code, names]) =>
       ApiResponse({ status: code, description: [...new Set(names)].join(', '), standardSchema: Problem as never }),
     ),

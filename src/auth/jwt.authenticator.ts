@@ -35,6 +35,7 @@ export class JwtAuthenticator extends Authenticator {
       this.tenant(claims),
       identity(this.options.user_claim, user),
       scopes(claims[this.options.scopes_claim]),
+      new Date((claims.exp ?? 0) * 1000),
     );
   }
 

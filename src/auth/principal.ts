@@ -7,7 +7,10 @@ export const SCOPES = [
   'models:read',
   'sessions:read',
   'sessions:write',
+  'runs:read',
   'runs:write',
+  /** To stop the sessions of other users of the tenant. Never implied: a token has to name it. */
+  'act_as',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
@@ -17,10 +20,18 @@ export class Principal {
     readonly tenant_id: string,
     readonly user_id: string,
     private readonly scopes: ReadonlySet<string> | 'all' = 'all',
+    /** When what the caller showed runs out; open streams end then. */
+    readonly expires_at?: Date,
   ) {}
 
   may(scope: Scope): boolean {
-    return this.scopes === 'all' || this.scopes.has(scope);
+    return this.scopes === 'all' ? scope !== 'act_as' : this.scopes.has(scope);
+  }
+
+  /** Another user of the same tenant, for a caller that may act for it. */
+  as(userId: string): Principal {
+    if (userId !== this.user_id && !this.may('act_as')) throw new Error('the caller may not act for others');
+    return new Principal(this.tenant_id, userId, this.scopes, this.expires_at);
   }
 }
 

@@ -31,9 +31,15 @@ export type Signal = { type: 'batch'; batch: EventBatch } | { type: 'end' } | { 
 
 /**
  * The event log of sessions: a bounded window on one numbered sequence each. Only a session's lease holder appends; anyone may read.
- * An append that is repeated (its answer was lost) is acknowledged, never doubled.
+ * An append that is repeated (its answer was lost) is acknowledged, never doubled. Nothing waits without a bound: what takes too long fails.
  */
 export abstract class EventLog {
+  /**
+   * Changes when the log may have forgotten what it acknowledged: the connection was lost, and what answers now may be another server that
+   * lags behind, or an empty one.
+   */
+  abstract readonly generation: number;
+
   abstract append(batch: AppendBatch): Promise<AppendResult>;
 
   /** Up to `limit` batches that hold numbers above `after`, oldest first. */

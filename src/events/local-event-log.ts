@@ -26,6 +26,8 @@ const MAX_SESSION_BYTES = 16 * 1024 * 1024;
 
 /** The event log of a process that is alone: same contract as the one on Redis, nothing to install. */
 export class LocalEventLog extends EventLog {
+  /** Memory forgets nothing but what it trims. */
+  readonly generation = 0;
   private readonly logs = new Map<string, LocalLog>();
   private bytes = 0;
 

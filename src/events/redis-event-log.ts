@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { eventsKey } from '../platform/redis/keys.js';
 import type { RedisPubSub } from '../platform/redis/pubsub.js';
+import { within } from '../platform/redis/within.js';
 import {
   EventLog,
   type AppendBatch,
@@ -45,8 +46,8 @@ return 'ok'
 
 const END = 'end';
 
-/** A command waits in the client while Redis is away: the writer is told, and tries again. A late success is acknowledged then. */
-const APPEND_TIMEOUT_MS = 2000;
+/** A command waits in the client while Redis is away: its caller is told, and tries again. A late append is acknowledged then. */
+const TIMEOUT_MS = 2000;
 
 interface AppendCommand {
   aerieAppend(key: string, ...args: (string | number)[]): Promise<AppendResult>;
@@ -54,6 +55,7 @@ interface AppendCommand {
 
 /** The event log shared by all nodes: one Redis Stream per session, published as it is written. */
 export class RedisEventLog extends EventLog {
+  generation = 0;
   private readonly commands: Redis & AppendCommand;
 
   constructor(
@@ -64,10 +66,11 @@ export class RedisEventLog extends EventLog {
     super();
     commands.defineCommand('aerieAppend', { numberOfKeys: 1, lua: APPEND });
     this.commands = commands as Redis & AppendCommand;
+    commands.on('close', () => this.generation++);
   }
 
   append(batch: AppendBatch): Promise<AppendResult> {
-    return within(APPEND_TIMEOUT_MS, this.write(batch));
+    return within(TIMEOUT_MS, this.write(batch));
   }
 
   private write(batch: AppendBatch): Promise<AppendResult> {
@@ -86,7 +89,8 @@ export class RedisEventLog extends EventLog {
   }
 
   async read(ref: SessionRef, after: number, limit: number): Promise<EventBatch[]> {
-    const entries = await this.commands.xrangeBuffer(eventsKey(ref), `(${after}-0`, '+', 'COUNT', limit);
+    const read = this.commands.xrangeBuffer(eventsKey(ref), `(${after}-0`, '+', 'COUNT', limit);
+    const entries = await within(TIMEOUT_MS, read);
     return entries.map(([id, fields]) => ({
       prev: Number(fields[3]),
       first: Number(fields[5]),
@@ -96,7 +100,7 @@ export class RedisEventLog extends EventLog {
   }
 
   async top(ref: SessionRef): Promise<number | null> {
-    const [entry] = await this.commands.xrevrange(eventsKey(ref), '+', '-', 'COUNT', 1);
+    const [entry] = await within(TIMEOUT_MS, this.commands.xrevrange(eventsKey(ref), '+', '-', 'COUNT', 1));
     return entry ? Number.parseInt(entry[0], 10) : null;
   }
 
@@ -110,19 +114,7 @@ export class RedisEventLog extends EventLog {
   }
 
   async remove(ref: SessionRef): Promise<void> {
-    await this.commands.multi().del(eventsKey(ref)).publish(eventsKey(ref), END).exec();
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`Redis did not answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
+    await within(TIMEOUT_MS, this.commands.multi().del(eventsKey(ref)).publish(eventsKey(ref), END).exec());
   }
 }
 

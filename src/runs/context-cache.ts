@@ -20,9 +20,15 @@ export class ContextCache {
 
   /** The conversation before numbers above `lastSeq` were given, if this node knows it. */
   take(lease: Lease, lastSeq: number): Msg[] | undefined {
-    const entry = this.entries.get(key(lease));
+    const known = this.knows(lease, lastSeq) ? this.entries.get(key(lease))?.messages : undefined;
     this.entries.delete(key(lease));
-    return entry && entry.token === lease.token - 1 && entry.last_seq === lastSeq ? entry.messages : undefined;
+    return known;
+  }
+
+  /** Whether this node held the session last. */
+  knows(lease: Lease, lastSeq: number): boolean {
+    const entry = this.entries.get(key(lease));
+    return entry !== undefined && entry.token === lease.token - 1 && entry.last_seq === lastSeq;
   }
 
   put(lease: Lease, lastSeq: number, messages: Msg[]): void {

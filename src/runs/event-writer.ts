@@ -13,6 +13,8 @@ export interface WriterOptions {
   readonly verify: () => Promise<boolean>;
   /** A later holder has written, or the session is gone. */
   readonly onFenced: () => void;
+  /** The log has forgotten events of ours that it had acknowledged. */
+  readonly onLost?: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -46,6 +48,9 @@ export class EventWriter {
   /** Text was dropped while a batch was on its way: should that fail, it is not put back before what came after the hole. */
   private dropped = false;
   private inFlight = false;
+  /** The last number that the log acknowledged, and the log's generation then. */
+  private acknowledged = 0;
+  private generation: number;
   private waiters: (() => void)[] = [];
   private dead = false;
 
@@ -56,6 +61,7 @@ export class EventWriter {
     this.seq = options.seq;
     this.prev = options.prev;
     this.keep_from = options.seq + 1;
+    this.generation = log.generation;
   }
 
   get last_seq(): number {
@@ -73,8 +79,8 @@ export class EventWriter {
     return this.seq;
   }
 
-  hold(event: AgentEvent): HeldEvent {
-    const seq = ++this.seq;
+  /** With `seq`, the number of an event that was held before and is said otherwise now. */
+  hold(event: AgentEvent, seq = ++this.seq): HeldEvent {
     return { seq, text: frame(seq, JSON.stringify(event)) };
   }
 
@@ -99,6 +105,24 @@ export class EventWriter {
     }
   }
 
+  /** Sends what was released so far, without waiting for the turn of the event loop to end. */
+  send(): void {
+    if (this.busy || this.text === '' || this.dead) return;
+    this.busy = true;
+    void this.drain();
+  }
+
+  /** Everything released is in the log, or nothing will be any more. */
+  get settled(): boolean {
+    return this.dead || (!this.busy && this.text === '');
+  }
+
+  /** Resolves when that is so; with a bus that is away this takes as long as it is away. */
+  async settle(): Promise<void> {
+    this.send();
+    while (!this.settled) await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
   /** Resolves when everything released so far is in the log, or cannot get there now; what is left is tried on in the background. */
   async flushed(): Promise<void> {
     this.send();
@@ -110,12 +134,6 @@ export class EventWriter {
     this.dead = true;
     this.text = '';
     this.wake();
-  }
-
-  private send(): void {
-    if (this.busy || this.text === '' || this.dead) return;
-    this.busy = true;
-    void this.drain();
   }
 
   private async drain(): Promise<void> {
@@ -166,10 +184,26 @@ export class EventWriter {
   }
 
   private async append(batch: AppendBatch): Promise<boolean> {
-    const result = await this.log.append(batch);
-    if (result !== 'missing') return result === 'ok';
-    if (!(await this.options.verify())) return false;
-    return (await this.log.append({ ...batch, create: true })) === 'ok';
+    const generation = this.log.generation;
+    if (generation !== this.generation && this.acknowledged > 0) {
+      const top = await this.log.top(batch);
+      if (top !== null && top < this.acknowledged) this.lose();
+    }
+    let result = await this.log.append(batch);
+    if (result === 'missing') {
+      if (!(await this.options.verify())) return false;
+      if (this.acknowledged > 0) this.lose();
+      result = await this.log.append({ ...batch, create: true });
+    }
+    if (result !== 'ok') return false;
+    this.acknowledged = batch.last;
+    this.generation = generation;
+    return true;
+  }
+
+  private lose(): void {
+    this.acknowledged = 0;
+    this.options.onLost?.();
   }
 
   private fence(): void {

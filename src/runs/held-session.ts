@@ -1,5 +1,5 @@
 import type { SessionRef } from '../platform/redis/keys.js';
-import type { Lease } from './run.store.js';
+import type { Lease, StopMode } from './run.store.js';
 
 /** Why a run's signal aborts. */
 export class StopRequested extends Error {
@@ -20,6 +20,7 @@ export class HeldSession implements SessionRef {
   readonly tenant_id: string;
   readonly session_id: string;
   private controller = new AbortController();
+  private readonly leaving = new AbortController();
   private deadline: number;
   /**
    * The last write of a run is on its way: it may give the lease back before a renewal looks at it, so a lease that is not found then is
@@ -28,6 +29,7 @@ export class HeldSession implements SessionRef {
   finishing = false;
   private gone = false;
   private runId: string | undefined;
+  private mode: StopMode = 'interrupt';
 
   constructor(
     readonly lease: Lease,
@@ -49,11 +51,24 @@ export class HeldSession implements SessionRef {
     return this.controller.signal;
   }
 
+  /** Aborts when this process goes: the work is to be left at the next step boundary. */
+  get handover(): AbortSignal {
+    return this.leaving.signal;
+  }
+
+  /** How the run at work was asked to stop. */
+  get stopMode(): StopMode {
+    return this.mode;
+  }
+
   /** A stop asked of one run never touches the next one. */
-  beginRun(runId: string): void {
+  beginRun(runId: string, stop: StopMode | null): void {
     this.runId = runId;
     this.finishing = false;
-    if (!this.gone) this.controller = new AbortController();
+    this.mode = 'interrupt';
+    if (this.gone) return;
+    this.controller = new AbortController();
+    if (stop) this.stop(runId, stop);
   }
 
   renewed(leaseMs: number, sentAt: number): void {
@@ -61,8 +76,14 @@ export class HeldSession implements SessionRef {
   }
 
   /** Without a run, whatever is at work. */
-  stop(runId: string | null): void {
-    if (runId === null || runId === this.runId) this.controller.abort(new StopRequested('stop requested'));
+  stop(runId: string | null, mode: StopMode): void {
+    if (runId !== null && runId !== this.runId) return;
+    if (mode === 'rollback') this.mode = mode;
+    this.controller.abort(new StopRequested('stop requested'));
+  }
+
+  leave(): void {
+    this.leaving.abort();
   }
 
   lose(): void {

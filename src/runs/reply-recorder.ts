@@ -1,5 +1,5 @@
-import type { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { AgentEvent } from '../core/events/agent-event.js';
+import type { ReplyReducer } from '../core/events/reply-reducer.js';
 import { toStep } from '../sessions/transcript-rows.js';
 import type { Step } from './run.store.js';
 
@@ -8,18 +8,20 @@ import type { Step } from './run.store.js';
  * what the turn added and not the reply so far.
  */
 export class ReplyRecorder {
+  /** Number of the reply's first event; 0 until it was given. */
+  position: number;
   private step: number;
   private from: number;
 
-  /** `position`: number of the reply's first event; steps already on record and their blocks are not written again. */
+  /** Steps already on record and their blocks are not written again. */
   constructor(
     private readonly reply: ReplyReducer,
     private readonly run_id: string,
-    public position: number,
-    recorded: { steps: number; from: number } = { steps: 0, from: 0 },
+    recorded: { steps: number; from: number; position: number } = { steps: 0, from: 0, position: 0 },
   ) {
     this.step = recorded.steps;
     this.from = recorded.from;
+    this.position = recorded.position;
   }
 
   /** Looks at an event that was applied to the reply, before it is published. */
@@ -28,6 +30,11 @@ export class ReplyRecorder {
     if (event.type !== 'MODEL_CALL_START' || content.length === this.from) return;
     this.step++;
     this.from = content.length;
+  }
+
+  /** What is on record when the newest step is. */
+  get recorded(): { steps: number; from: number; position: number } {
+    return { steps: this.step, from: this.from, position: this.position };
   }
 
   /** The newest step as it stands now, its head included. */

@@ -1,5 +1,4 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Interval } from '@nestjs/schedule';
 import { SystemPrincipal } from '../auth/principal.js';
 import { InterruptBackend, type InterruptSignal } from '../interrupts/interrupt-backend.js';
 import { Config } from '../platform/config/config.js';
@@ -7,88 +6,82 @@ import { NodeIdentity } from '../platform/database/database.module.js';
 import { Resources } from '../platform/lifecycle/resources.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { Assembly } from './assembler.js';
-import { Doorbell } from './doorbell.js';
 import { HeldSession } from './held-session.js';
-import { RunStore, type Lease, type Taker } from './run.store.js';
-import { type ClaimedWork, SessionRunner } from './session-runner.js';
+import { type Lease, RunStore, type Taker, type Work } from './run.store.js';
+import { SessionRunner } from './session-runner.js';
 
-const RECONCILE_MS = 2000;
-
-/**
- * The sessions this process works on: a bounded number of slots, one renewal for all leases, claims of waiting sessions when the
- * doorbell rings, and a reconciler for rings that were lost and holders that died.
- */
+/** The sessions this process works on: a bounded number of slots, the way to stop what is in them, and to leave them all. */
 @Injectable()
 export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(RunNode.name);
-  private readonly system = new SystemPrincipal('runs');
   private readonly held = new Map<string, HeldSession>();
   private readonly working = new Set<Promise<void>>();
-  private readonly isWorker: boolean;
-  private draining = false;
+  private readonly freed = new Set<() => void>();
   /** Slots set aside for runs that are just being accepted or claimed. */
   private reserved = 0;
-  /** A claim is under way; `again` when the doorbell rang meanwhile. */
-  private claiming = false;
-  private again = false;
-  private renewTimer: NodeJS.Timeout | undefined;
+  private leaving = false;
 
   constructor(
     private readonly config: Config,
     private readonly node: NodeIdentity,
     private readonly store: RunStore,
     private readonly runner: SessionRunner,
-    private readonly doorbell: Doorbell,
     private readonly interrupts: InterruptBackend,
     private readonly resources: Resources,
-  ) {
-    this.isWorker = config.has('worker');
-  }
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     if (!this.isWorker) return;
     // Without Redis this process is alone on its database: whoever held a lease is dead.
-    if (!this.config.redis.url) await this.store.expireAll(this.system);
+    if (!this.config.redis.url) await this.store.expireAll(new SystemPrincipal('runs'));
     await this.resources.start(
-      'runs',
-      async () => {
-        const unsubscribe = [
-          await this.doorbell.onRing(() => void this.claimAll()),
-          await this.interrupts.subscribe((signal) => this.stop(signal)),
-        ];
-        this.renewTimer = setInterval(() => void this.renew(), this.config.runs.lease_ms / 3);
-        return unsubscribe;
-      },
-      async (unsubscribe) => {
-        clearInterval(this.renewTimer);
-        for (const end of unsubscribe) end();
-      },
+      'interrupts',
+      () => this.interrupts.subscribe((signal) => this.stop(signal)),
+      (unsubscribe) => unsubscribe(),
     );
-    void this.claimAll();
   }
 
   /** Before the listeners close: streams still carry what the last runs say. */
   async onModuleDestroy(): Promise<void> {
-    await this.drain();
+    await this.leave();
   }
 
-  /** How this process would take a run that is being accepted. A slot is set aside until `release`, which must follow. */
-  reserve(): { taker: Taker; release: () => void } {
-    const has_slot = this.hasSlot;
-    const taker = { owner: this.node.id, lease_ms: this.config.runs.lease_ms, has_slot };
-    if (!has_slot) return { taker, release: () => undefined };
-    this.reserved++;
-    return { taker, release: () => void this.reserved-- };
+  get isWorker(): boolean {
+    return this.config.has('worker');
+  }
+
+  get sessions(): HeldSession[] {
+    return [...this.held.values()];
   }
 
   get active(): number {
     return this.held.size;
   }
 
+  get freeSlots(): number {
+    if (!this.isWorker || this.leaving) return 0;
+    return Math.max(0, this.config.runs.concurrency - this.held.size - this.reserved);
+  }
+
+  /** How this process would take a run that is being accepted. A slot is set aside until `release`, which must follow. */
+  reserve(): { taker: Taker; release: () => void } {
+    const { taker, slots, release } = this.reserveUpTo(1);
+    return { taker: { ...taker, has_slot: slots > 0 }, release };
+  }
+
+  /** As `reserve`, for up to `wanted` slots. */
+  reserveUpTo(wanted: number): { taker: Omit<Taker, 'has_slot'>; slots: number; release: () => void } {
+    const slots = Math.min(wanted, this.freeSlots);
+    this.reserved += slots;
+    const taker = { owner: this.node.id, lease_ms: this.config.runs.lease_ms };
+    return { taker, slots, release: () => void (this.reserved -= slots) };
+  }
+
   /** Begins the work on a session this process has just taken. `sentAt`: when the statement that took it was sent. */
-  begin(lease: Lease, work: ClaimedWork, sentAt: number, assembly?: Assembly): void {
+  begin(lease: Lease, work: Work, sentAt: number, assembly?: Assembly): void {
     const held = new HeldSession(lease, this.config.runs.lease_ms, sentAt);
     this.held.set(key(lease), held);
+    if (this.leaving) held.leave();
     const done = this.runner
       .drain(held, work, assembly)
       .catch((error: unknown) => {
@@ -98,78 +91,36 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
       .finally(() => {
         if (this.held.get(key(lease)) === held) this.held.delete(key(lease));
         this.working.delete(done);
-        if (this.again) void this.claimAll();
+        for (const listener of this.freed) listener();
       });
     this.working.add(done);
   }
 
+  /** Hears that a slot became free. */
+  onFreed(listener: () => void): void {
+    this.freed.add(listener);
+  }
+
+  find(ref: SessionRef): HeldSession | undefined {
+    return this.held.get(key(ref));
+  }
+
   /** Stops the run, if this process works on it. */
   stop(signal: InterruptSignal): void {
-    this.held.get(key(signal))?.stop(signal.run_id);
+    this.find(signal)?.stop(signal.run_id, signal.mode);
   }
 
-  /** Covers lost doorbells and dead holders. */
-  @Interval(RECONCILE_MS)
-  async claimAll(): Promise<void> {
-    if (!this.isWorker || this.draining) return;
-    if (this.claiming) {
-      this.again = true;
-      return;
-    }
-    this.claiming = true;
-    try {
-      do {
-        this.again = false;
-        while (await this.claimOne());
-      } while (this.again && this.hasSlot);
-      // Out of slots: the next one that gets free looks again.
-      this.again = !this.hasSlot;
-    } catch (error) {
-      this.logger.error({ err: error }, 'Waiting sessions cannot be claimed');
-    } finally {
-      this.claiming = false;
-    }
-  }
-
-  private async claimOne(): Promise<boolean> {
-    if (!this.hasSlot) return false;
-    const sentAt = performance.now();
-    const { taker, release } = this.reserve();
-    try {
-      const claim = await this.store.claim(this.system, taker);
-      if (!claim) return false;
-      const { lease, ...work } = claim;
-      this.begin(lease, work, sentAt);
-      return true;
-    } finally {
-      release();
-    }
-  }
-
-  private async renew(): Promise<void> {
-    const sessions = [...this.held.values()];
-    if (sessions.length === 0) return;
-    const sentAt = performance.now();
-    try {
-      const leases = sessions.map((session) => session.lease);
-      const renewed = await this.store.renew(this.system, leases, this.config.runs.lease_ms);
-      const ours = new Map(renewed.map((it) => [key(it), it]));
-      for (const session of sessions) {
-        const row = ours.get(key(session));
-        if (row) session.renewed(this.config.runs.lease_ms, sentAt);
-        else if (!session.finishing) session.lose();
-        if (row?.stop_run_id) session.stop(row.stop_run_id);
-      }
-    } catch (error) {
-      this.logger.error({ err: error, leases: sessions.length }, 'Leases cannot be renewed');
-    }
-  }
-
-  /** Lets runs come to their end; those still at work when time is up are left to whoever recovers them. */
-  private async drain(): Promise<void> {
-    this.draining = true;
-    const timeout = new Promise<void>((resolve) => setTimeout(resolve, this.config.runs.drain_ms).unref());
+  /**
+   * Leaves all work at its next step boundary, for another node. A tool that is still running when time is up is left to whoever recovers
+   * its run.
+   */
+  private async leave(): Promise<void> {
+    this.leaving = true;
+    for (const session of this.held.values()) session.leave();
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.config.runs.drain_ms)));
     await Promise.race([this.idle(), timeout]);
+    clearTimeout(timer);
     for (const session of this.held.values()) session.lose();
     await this.idle();
   }
@@ -180,10 +131,6 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
       await Promise.all(this.working);
       if (this.reserved > 0) await new Promise((resolve) => setImmediate(resolve));
     }
-  }
-
-  private get hasSlot(): boolean {
-    return this.isWorker && !this.draining && this.held.size + this.reserved < this.config.runs.concurrency;
   }
 }
 

@@ -1,10 +1,20 @@
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
-import type { ErrorInfo, Msg, Usage } from '../core/messages/message.js';
+import type { FinishedReason, ErrorInfo, Msg, Usage } from '../core/messages/message.js';
+import type { ToolResultBlock } from '../core/messages/block.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { MessageRow, StepData } from '../sessions/transcript-rows.js';
 
-/** queued → running → completed | failed | interrupted (stopped at work), or cancelled (stopped before it started). */
-export type RunStatus = 'queued' | 'running' | 'completed' | 'failed' | 'interrupted' | 'cancelled';
+/**
+ * queued → running → completed | failed | interrupted (stopped at work or while it waited), or cancelled (stopped before it started).
+ * waiting: parked on a human or an external result; back to running with the answer.
+ */
+export type RunStatus = 'queued' | 'running' | 'waiting' | 'completed' | 'failed' | 'interrupted' | 'cancelled';
+
+/** `rollback`: the reply that is stopped is removed from the transcript. */
+export type StopMode = 'interrupt' | 'rollback';
+
+/** What becomes of input for a session that is not idle. */
+export type BusyPolicy = 'enqueue' | 'reject' | StopMode;
 
 /** The right to work on a session: every write of its holder carries the token and does nothing once a later one was given. */
 export interface Lease extends SessionRef {
@@ -17,6 +27,12 @@ export interface RunInput {
   readonly run_id: string;
   readonly reply_id: string;
   readonly messages: readonly Msg[];
+  readonly on_busy: BusyPolicy;
+  /** Messages that arrive within this many ms become one turn with these; 0 starts at once. */
+  readonly coalesce_ms: number;
+  /** The configuration this was prepared with; input prepared with an older one is `stale`. */
+  readonly session_version: number;
+  readonly config_version: number;
 }
 
 /** Who would work on the run at once: a node with a free slot, or nobody. */
@@ -26,14 +42,45 @@ export interface Taker {
   readonly has_slot: boolean;
 }
 
+/** The run that keeps a session from taking input, and the calls it waits for when it is parked. */
+export interface Blocking {
+  readonly run_id: string;
+  readonly status: RunStatus;
+  readonly tool_call_ids: readonly string[];
+}
+
 export type Accepted =
   | { outcome: 'taken'; token: number; last_seq: number }
-  | { outcome: 'queued' }
+  | { outcome: 'queued'; blocked_by?: Blocking; stopped?: string }
+  /** The messages joined a run that still collects. */
+  | { outcome: 'joined'; run_id: string }
   /** A message of this id was accepted before, with that run. */
   | { outcome: 'duplicate'; run_id: string; status: RunStatus }
   /** The id belongs to another message of the session. */
   | { outcome: 'id_taken' }
+  | { outcome: 'busy'; blocking: Blocking | null }
   | { outcome: 'full' }
+  /** Agent, session or credentials were changed since this was prepared. */
+  | { outcome: 'stale' }
+  | { outcome: 'gone' };
+
+/** What came from outside for a run that waits, or that the session's followers are to hear. */
+export interface SignalInput {
+  readonly id: string;
+  readonly run_id: string;
+  readonly kind: 'answer' | 'stop' | 'notice';
+  readonly payload: unknown;
+}
+
+export interface Answer {
+  readonly reply_id: string;
+  readonly results: readonly ToolResultBlock[];
+}
+
+export type Answered =
+  | { outcome: 'resumed'; run_id: string }
+  /** A call that is not open (any more). */
+  | { outcome: 'not_awaited'; tool_call_ids: string[] }
   | { outcome: 'gone' };
 
 /** A run in the hands of its holder. `last_seq` counts the events of its `messages` already. */
@@ -41,14 +88,30 @@ export interface TakenRun {
   readonly run_id: string;
   readonly reply_id: string;
   readonly user_id: string;
+  readonly attempt: number;
+  /** How long it has worked already, over all attempts. */
+  readonly work_ms: number;
+  readonly stop: StopMode | null;
   readonly messages: readonly Msg[];
   readonly last_seq: number;
 }
 
-/** A claimed session: with the run a dead holder left behind, or with the next one of its queue. */
-export type Claim =
-  | { lease: Lease; kind: 'next'; run: TakenRun }
-  | { lease: Lease; kind: 'abandoned'; run: Omit<TakenRun, 'messages'> & { committed_seq: number; attempt: number } };
+/**
+ * What a session has for its holder. `next`: a run that starts. `resumed`: one that waited and was answered or stopped. `handed_over`: one
+ * that its holder gave back in mid-reply. `abandoned`: one whose holder is gone; numbers were jumped over. `idle`: only signals, or nothing.
+ */
+export interface Work {
+  readonly kind: 'next' | 'resumed' | 'handed_over' | 'abandoned' | 'idle';
+  readonly run: TakenRun | null;
+  readonly signals: readonly SignalInput[];
+  readonly last_seq: number;
+  /** The last number that is surely on record: beyond it a dead holder may have given more. */
+  readonly committed_seq: number;
+}
+
+export interface Claim extends Work {
+  readonly lease: Lease;
+}
 
 export interface Step {
   readonly reply_id: string;
@@ -59,47 +122,115 @@ export interface Step {
   readonly data: StepData;
 }
 
-export interface Finish {
+/** `unknown`: it had started when its holder died, and is never run again. */
+export type ToolCallState = 'started' | 'settled' | 'unknown';
+
+export interface ToolCallEntry {
+  readonly tool_call_id: string;
+  readonly name: string;
+  readonly state: ToolCallState;
+  readonly result: ToolResultBlock | null;
+}
+
+/** What is written after every step. `consumed`: signals that have become events. */
+export interface Checkpoint {
+  readonly last_seq: number;
+  readonly step: Step;
+  readonly tools: readonly ToolCallEntry[];
+  readonly consumed: readonly string[];
+}
+
+/** REPLY_END as it will be published: whoever finds it missing from the log can say it again. */
+export interface Ending {
+  readonly token: number;
+  readonly event_id: string;
+  readonly seq: number;
+  readonly reason: FinishedReason;
+  readonly at: string;
+}
+
+export interface Finish extends Checkpoint {
   readonly run_id: string;
   readonly status: 'completed' | 'failed' | 'interrupted';
   readonly usage: Usage | null;
   readonly error: ErrorInfo | null;
-  readonly last_seq: number;
-  readonly step: Step;
+  readonly ending: Ending;
+  /** Withdraws the reply from the transcript. */
+  readonly remove: boolean;
 }
 
-/** `released`: the session is free. `pending`: inputs wait and the lease is still held. `fenced`: a later holder has it; nothing was written. */
-export type FinishOutcome = 'released' | 'pending' | 'fenced';
+export interface OpenCall {
+  readonly tool_call_id: string;
+  readonly name: string;
+  readonly kind: 'external' | 'confirm';
+}
+
+export interface Park extends Checkpoint {
+  readonly run_id: string;
+  readonly usage: Usage | null;
+  readonly open_calls: readonly OpenCall[];
+}
+
+/**
+ * `released`: the session is free. `pending`: there is more to do and the lease is still held. `stopped`: nothing was written, somebody
+ * asked first to stop the run. `fenced`: nothing was written, a later holder has the session.
+ */
+export type FinishOutcome = { outcome: 'released' | 'pending' | 'fenced' } | { outcome: 'stopped'; mode: StopMode };
+
+/** `held`: written. `stopped`: written too, and the run is to stop. */
+export type CheckpointOutcome = { outcome: 'held' | 'fenced' } | { outcome: 'stopped'; mode: StopMode };
 
 export interface StopRequest {
-  /** The run that was at work, if any. */
+  /** The run that was at work or waited, if any. */
   readonly run_id: string | null;
+  readonly status: RunStatus | null;
   readonly cancelled: string[];
 }
 
 /** A lease that is still ours, and the run at work under it if somebody asked to stop that. */
 export interface Renewed extends SessionRef {
   readonly stop_run_id: string | null;
+  readonly stop_mode: StopMode | null;
+}
+
+/** The rest tells whether a holder whose lease ran out had a database to renew it in: only then does the attempt count. */
+export interface ClaimOptions {
+  readonly limit: number;
+  /** The newest stretch in which this node could not reach the database. */
+  readonly outage: { readonly from: Date; readonly to: Date } | null;
+  /** How long a holder may need to renew once the database is back. */
+  readonly grace_ms: number;
 }
 
 /** The ledger of work and the leases of sessions. All decisions are made under the row of the session's lease. */
 export abstract class RunStore {
   abstract accept(principal: Principal, input: RunInput, taker: Taker, maxPending: number): Promise<Accepted>;
-  /** Puts the reply's newest step on record, and how far the log is numbered. False when fenced. */
-  abstract checkpoint(lease: Lease, step: Step, lastSeq: number): Promise<boolean>;
+  /** Results for calls of a run that waits. Each call is answered once. */
+  abstract answer(principal: Principal, sessionId: string, answer: Answer): Promise<Answered>;
+  /** Puts the reply's newest step on record, and how far the log is numbered. */
+  abstract checkpoint(lease: Lease, checkpoint: Checkpoint): Promise<CheckpointOutcome>;
+  /** Ends a run. Repeated after a lost answer it says what came of the first time. */
   abstract finish(lease: Lease, finish: Finish): Promise<FinishOutcome>;
-  /** The next queued run of a session that is held. Null when none is left (then the lease was released) or when fenced. */
-  abstract next(lease: Lease): Promise<TakenRun | null>;
-  /** Takes a session with work that nobody holds, oldest first. */
-  abstract claim(system: SystemPrincipal, taker: Omit<Taker, 'has_slot'>): Promise<Claim | null>;
+  /** Leaves a run to whoever answers its open calls. */
+  abstract park(lease: Lease, park: Park): Promise<FinishOutcome>;
+  /** Gives a session back, a run in mid-reply included: another node goes on from its last checkpoint. False when fenced. */
+  abstract handOver(lease: Lease, runId: string | null, lastSeq: number): Promise<boolean>;
+  /** Gives the session back when nothing is left to do in it; `consumed` signals are done with. */
+  abstract release(lease: Lease, lastSeq: number, consumed: readonly string[]): Promise<FinishOutcome>;
+  /** What comes next in a session that is held; asked again after a lost answer it gives the same run. Null when fenced. */
+  abstract next(lease: Lease): Promise<Work | null>;
+  /** Takes sessions with work that nobody holds: what was begun first, then by tenant share, oldest first. */
+  abstract claim(system: SystemPrincipal, taker: Omit<Taker, 'has_slot'>, options: ClaimOptions): Promise<Claim[]>;
   /** Extends leases; returns those that are still ours. */
   abstract renew(system: SystemPrincipal, leases: readonly Lease[], leaseMs: number): Promise<Renewed[]>;
+  /** Those of the leases whose run is to stop. */
+  abstract stops(system: SystemPrincipal, leases: readonly Lease[]): Promise<Renewed[]>;
   /** The steps of a reply that are on record, oldest first. */
   abstract steps(lease: Lease, replyId: string): Promise<MessageRow[]>;
   /** Whether the session still exists: asked before a missing log is created, so that a deleted session's does not come back. */
   abstract exists(ref: SessionRef): Promise<boolean>;
-  /** Asks the running run to stop and cancels the queued ones. */
-  abstract requestStop(principal: Principal, sessionId: string, by: string): Promise<StopRequest>;
+  /** Stops a session's run and cancels what is queued; with `runId` only that run. */
+  abstract requestStop(principal: Principal, sessionId: string, mode: StopMode, runId?: string): Promise<StopRequest>;
   /** Ends all leases at once: for a process that knows it is alone on the database. */
   abstract expireAll(system: SystemPrincipal): Promise<number>;
 }

@@ -1,17 +1,21 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import { acceptInput, type InputMsg, type Msg } from '../core/messages/message.js';
-import { InterruptBackend } from '../interrupts/interrupt-backend.js';
 import { Config } from '../platform/config/config.js';
 import { AerieError, notFound } from '../platform/http/errors.js';
 import { newId } from '../platform/ids.js';
-import { SessionsService } from '../sessions/sessions.service.js';
 import { SessionStore } from '../sessions/session.store.js';
+import { SessionsService } from '../sessions/sessions.service.js';
+import { toAnswer } from './answers.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { Doorbell } from './doorbell.js';
+import { RunControl } from './run-control.service.js';
 import { RunNode } from './run-node.js';
-import type { ChatAccepted, ChatRequest, Interrupted } from './run.schema.js';
-import { RunStore, type RunInput, type Taker } from './run.store.js';
+import type { ChatAccepted, ChatRequest, ExternalExecutionInput } from './run.schema.js';
+import { type Accepted, type Blocking, RunStore, type RunInput } from './run.store.js';
+
+/** How often input is prepared anew because the configuration changed meanwhile. */
+const MAX_STALE = 3;
 
 @Injectable()
 export class RunsService {
@@ -25,7 +29,7 @@ export class RunsService {
     private readonly assembler: Assembler,
     private readonly node: RunNode,
     private readonly doorbell: Doorbell,
-    private readonly interrupts: InterruptBackend,
+    private readonly control: RunControl,
   ) {}
 
   /**
@@ -33,66 +37,116 @@ export class RunsService {
    * this process has a slot. A message sent twice under one id is accepted once, and answered with its run.
    */
   async submit(principal: Principal, request: ChatRequest): Promise<ChatAccepted> {
-    const session = await this.sessions.record(principal, request.session_id, request.agent_id);
-    const assembly = await this.assembler.assemble(principal, session);
-    const messages = toMessages(request.input);
-    if (messages.length === 0) await this.checkNotEmpty(principal, session.id);
-    const run_id = newId();
-    const reply_id = newId();
+    const { input } = request;
+    if (isAnswer(input)) return this.answer(principal, request, input);
+    const messages = toMessages(input);
+    for (let tries = 1; ; tries++) {
+      const assembly = await this.assembler.prepare(principal, request.session_id, request.agent_id);
+      if (messages.length === 0) await this.checkNotEmpty(principal, assembly.session.id);
+      const accepted = await this.accept(principal, request, messages, assembly);
+      if (accepted) return accepted;
+      this.assembler.forget(principal, request.session_id);
+      if (tries === MAX_STALE) {
+        throw new AerieError('unavailable', 'The configuration changes too quickly.', undefined, {
+          headers: { 'retry-after': '1' },
+        });
+      }
+    }
+  }
+
+  /** Null when what was prepared is not the current configuration. */
+  private async accept(
+    principal: Principal,
+    request: ChatRequest,
+    messages: readonly Msg[],
+    assembly: Assembly,
+  ): Promise<ChatAccepted | null> {
+    const { session } = assembly;
+    const input: RunInput = {
+      session_id: session.id,
+      run_id: newId(),
+      reply_id: newId(),
+      messages,
+      on_busy: request.on_busy,
+      coalesce_ms: request.coalesce_ms,
+      session_version: session.version,
+      config_version: session.config_version,
+    };
     const { taker, release } = this.node.reserve();
     const sentAt = performance.now();
-    const input = { session_id: session.id, run_id, reply_id, messages };
     try {
-      return await this.accept(principal, request, input, { taker, sentAt, assembly });
+      const accepted = await this.store.accept(principal, input, taker, this.config.runs.max_pending);
+      if (accepted.outcome === 'taken') {
+        const { run_id, reply_id } = input;
+        const { token, last_seq } = accepted;
+        const begun = { user_id: principal.user_id, attempt: 1, work_ms: 0, stop: null };
+        const run = { run_id, reply_id, ...begun, messages, last_seq };
+        const lease = { tenant_id: principal.tenant_id, session_id: session.id, owner: taker.owner, token };
+        const work = { kind: 'next' as const, run, signals: [], last_seq, committed_seq: last_seq };
+        this.node.begin(lease, work, sentAt, assembly);
+      }
+      return this.answerOf(principal, request, input, accepted);
     } finally {
       release();
     }
   }
 
-  private async accept(
+  private answerOf(
     principal: Principal,
     request: ChatRequest,
-    input: RunInput,
-    { taker, sentAt, assembly }: { taker: Taker; sentAt: number; assembly: Assembly },
-  ): Promise<ChatAccepted> {
-    const { session_id, run_id, reply_id, messages } = input;
-    const accepted = await this.store.accept(principal, input, taker, this.config.runs.max_pending);
+    { session_id, run_id, coalesce_ms }: RunInput,
+    accepted: Accepted,
+  ): ChatAccepted | null {
     switch (accepted.outcome) {
-      case 'taken': {
-        const { token, last_seq } = accepted;
-        const lease = { tenant_id: principal.tenant_id, session_id, owner: taker.owner, token };
-        const run = { run_id, reply_id, user_id: principal.user_id, messages, last_seq };
-        this.node.begin(lease, { kind: 'next', run }, sentAt, assembly);
+      case 'taken':
         return { status: 'started', session_id, run_id };
+      case 'queued': {
+        const { stopped, blocked_by } = accepted;
+        if (stopped) this.control.signal({ tenant_id: principal.tenant_id, session_id }, stopped, request.on_busy);
+        this.ringAfter(coalesce_ms);
+        const blocked = blocked_by ? { blocked_by: viewOf(blocked_by) } : {};
+        return { status: 'queued', session_id, run_id, ...blocked, ...(stopped ? { stopped_run_id: stopped } : {}) };
       }
-      case 'queued':
-        this.ring();
-        return { status: 'queued', session_id, run_id };
+      case 'joined':
+        return { status: 'queued', session_id, run_id: accepted.run_id };
       case 'duplicate': {
         const status = accepted.status === 'queued' ? 'queued' : 'started';
         return { status, session_id, run_id: accepted.run_id };
       }
       case 'id_taken':
         throw new AerieError('message_exists', 'The session has another message of this id.');
+      case 'busy':
+        throw busy(accepted.blocking);
       case 'full':
         throw new AerieError('too_many_pending_inputs', 'Too many messages wait in this session.', undefined, {
           headers: { 'retry-after': '1' },
         });
+      case 'stale':
       case 'gone':
-        throw notFound('session', request.session_id);
+        // A kept session may be gone and its name may be another's now: asked again without what was kept, it is not found.
+        return null;
     }
   }
 
-  /** Stops what a session is doing and cancels what waits in it. Nothing to stop is no error. */
-  async interrupt(principal: Principal, sessionId: string, agentId?: string): Promise<Interrupted> {
-    const session = await this.sessions.record(principal, sessionId, agentId);
-    const { run_id, cancelled } = await this.store.requestStop(principal, session.id, principal.user_id);
-    if (run_id) {
-      const signal = { tenant_id: principal.tenant_id, session_id: session.id, run_id };
-      this.node.stop(signal);
-      await this.interrupts.publish(signal);
+  private async answer(
+    principal: Principal,
+    request: ChatRequest,
+    input: ExternalExecutionInput,
+  ): Promise<ChatAccepted> {
+    const session = await this.sessions.record(principal, request.session_id, request.agent_id);
+    const answered = await this.store.answer(principal, session.id, toAnswer(input));
+    switch (answered.outcome) {
+      case 'resumed':
+        this.ring();
+        return { status: 'resumed', session_id: session.id, run_id: answered.run_id };
+      case 'not_awaited':
+        throw new AerieError('not_awaited', 'No run of this session waits for the result of these calls.', {
+          reply_id: input.reply_id,
+          tool_call_ids: answered.tool_call_ids,
+        });
+      case 'gone':
+        throw notFound('session', request.session_id);
     }
-    return { session_id: session.id, run_id, was_running: run_id !== null || cancelled.length > 0 };
   }
 
   private async checkNotEmpty(principal: Principal, sessionId: string): Promise<void> {
@@ -102,12 +156,35 @@ export class RunsService {
     }
   }
 
+  /** At once, or when messages that are being collected have become a turn; the reconciler covers for this process. */
+  private ringAfter(ms: number): void {
+    if (ms === 0) this.ring();
+    else setTimeout(() => this.ring(), ms + 1).unref();
+  }
+
   private ring(): void {
     this.doorbell.ring().catch((error: unknown) => this.logger.warn({ err: error }, 'The doorbell could not be rung'));
   }
 }
 
+const isAnswer = (input: ChatRequest['input']): input is ExternalExecutionInput =>
+  input !== null && 'type' in input && input.type === 'EXTERNAL_EXECUTION_RESULT';
+
 function toMessages(input: InputMsg | InputMsg[] | null): Msg[] {
   const now = new Date().toISOString();
   return input === null ? [] : [input].flat().map((message) => acceptInput(message, newId, now));
+}
+
+const viewOf = ({ run_id, status, tool_call_ids }: Blocking) => ({ run_id, status, tool_call_ids: [...tool_call_ids] });
+
+function busy(blocking: Blocking | null): AerieError {
+  if (blocking?.status === 'waiting') {
+    const { run_id, tool_call_ids } = blocking;
+    return new AerieError('session_parked', 'The session waits for an answer to the calls of its last run.', {
+      run_id,
+      tool_call_ids,
+    });
+  }
+  const details = { blocking_run_id: blocking?.run_id ?? null, status: blocking?.status ?? null };
+  return new AerieError('session_busy', 'The session is at work.', details, { headers: { 'retry-after': '1' } });
 }

@@ -1,21 +1,26 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { SystemPrincipal } from '../auth/principal.js';
 import { EventLog } from '../events/event-log.js';
 import { Config } from '../platform/config/config.js';
 import { SessionStore } from '../sessions/session.store.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { ContextCache } from './context-cache.js';
+import { Doorbell } from './doorbell.js';
 import { Drain } from './drain.js';
+import { EndingRepair } from './ending-repair.js';
 import { EventWriter } from './event-writer.js';
 import type { HeldSession } from './held-session.js';
-import { RunStore, type Claim } from './run.store.js';
-
-export type ClaimedWork = { [K in Claim['kind']]: Omit<Extract<Claim, { kind: K }>, 'lease'> }[Claim['kind']];
+import { NodeStore } from './node.store.js';
+import { RunStore, type Work } from './run.store.js';
 
 /** Works off a session's runs while its lease is held: the only place that gives numbers, writes the transcript and publishes events. */
 @Injectable()
 export class SessionRunner {
   private readonly logger = new Logger(SessionRunner.name);
+  private readonly system = new SystemPrincipal('runs');
   private readonly contexts: ContextCache;
+  /** Writers that still owe the log the end of what is on record, and since when. */
+  private readonly unsettled = new Map<EventWriter, number>();
 
   constructor(
     private readonly config: Config,
@@ -23,35 +28,83 @@ export class SessionRunner {
     private readonly sessions: SessionStore,
     private readonly log: EventLog,
     private readonly assembler: Assembler,
+    private readonly nodes: NodeStore,
+    private readonly endings: EndingRepair,
+    private readonly doorbell: Doorbell,
   ) {
     this.contexts = new ContextCache(config.runs.context_messages);
   }
 
-  /** Works from `claimed` until the session has nothing left or the lease is lost. `assembly` serves the first run, if it is made already. */
-  async drain(held: HeldSession, claimed: ClaimedWork, assembly?: Assembly): Promise<void> {
-    const before = claimed.kind === 'next' ? claimed.run.last_seq - claimed.run.messages.length : claimed.run.last_seq;
-    const prev =
-      claimed.kind === 'next' ? before : Math.max(claimed.run.committed_seq, (await this.log.top(held)) ?? 0);
+  /** How long the log has been waiting for the events of the oldest run that is on record but not in it; 0 when none is. */
+  get unflushedMs(): number {
+    const [oldest] = this.unsettled.values();
+    return oldest === undefined ? 0 : performance.now() - oldest;
+  }
+
+  /** Works from what was taken until the session has nothing left or the lease is lost. `assembly` serves the first run, if it is made already. */
+  async drain(held: HeldSession, taken: Work, assembly?: Assembly): Promise<void> {
+    const begun = performance.now();
+    const { seq, prev } = await this.start(held, taken);
+    let runId = taken.run?.run_id;
+    let isOver = false;
     const writer = new EventWriter(this.log, {
       lease: held.lease,
-      seq: before,
+      seq,
       prev,
       verify: () => this.store.exists(held),
       onFenced: () => held.lose(),
+      onLost: () => {
+        if (isOver && runId) void this.sayGap(held, runId);
+        else drain.lost = true;
+      },
       onError: (error) =>
         this.logger.error({ err: error, session_id: held.session_id }, 'Events cannot be written, trying again'),
     });
     const { config, store, sessions, assembler, contexts, logger } = this;
     const drain = new Drain({ config, store, sessions, assembler, contexts, logger }, held, writer);
     try {
-      let next =
-        claimed.kind === 'next'
-          ? await drain.run(claimed.run, contexts.take(held.lease, before), assembly)
-          : await drain.resume(claimed.run);
-      while (next) next = await drain.run(next, drain.context);
+      let work = await drain.work(taken, assembly);
+      while (work) {
+        runId = work.run?.run_id ?? runId;
+        work = await drain.work(work);
+      }
     } finally {
+      isOver = true;
+      if (drain.lost && drain.concluded && runId) void this.sayGap(held, runId);
       if (held.lost && !drain.concluded) writer.stop();
+      this.settle(writer, begun);
       await writer.flushed();
+    }
+  }
+
+  private async start(held: HeldSession, { kind, run, last_seq, committed_seq }: Work) {
+    if (kind === 'abandoned') {
+      const top = await this.log.top(held).catch(() => null);
+      return { seq: last_seq, prev: Math.max(committed_seq, top ?? 0) };
+    }
+    const seq = kind === 'next' && run ? last_seq - run.messages.length : last_seq;
+    if (seq > 0 && !this.contexts.knows(held.lease, seq)) {
+      // Followers see a hole where the end of the last reply is missing, should the log be away now.
+      await this.endings
+        .before(held, seq)
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'The log cannot be looked at'));
+    }
+    return { seq, prev: seq };
+  }
+
+  private settle(writer: EventWriter, begun: number): void {
+    if (writer.settled) return;
+    this.unsettled.set(writer, begun);
+    void writer.settle().finally(() => this.unsettled.delete(writer));
+  }
+
+  /** Lost after the run was over: its followers read the transcript, which has all of it. */
+  private async sayGap(held: HeldSession, runId: string): Promise<void> {
+    try {
+      await this.nodes.notify(this.system, held, runId, { name: 'gap', value: {} });
+      await this.doorbell.ring();
+    } catch (error) {
+      this.logger.error({ err: error, session_id: held.session_id }, 'A loss of events could not be told');
     }
   }
 }

@@ -17,6 +17,7 @@ export class SessionEntity {
   @Column('text', { default: 'user' }) source!: 'user' | 'schedule';
   @Column('jsonb') config!: SessionConfig;
   @Column('jsonb') state!: Record<string, unknown>;
+  @Column('integer', { default: 0 }) version!: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at!: Date;
   @Column('timestamptz', { default: () => 'now()' }) updated_at!: Date;
   @Column('timestamptz', { nullable: true }) deleted_at!: Date | null;

@@ -42,7 +42,7 @@ export const PatchSession = z
   .meta({ id: 'PatchSession', description: 'Absent fields stay; null clears a model' });
 export type PatchSession = z.infer<typeof PatchSession>;
 
-export const SessionStatus = z.enum(['running', 'idle']);
+export const SessionStatus = z.enum(['running', 'idle', 'awaiting_permission', 'awaiting_external_result']);
 export type SessionStatus = z.infer<typeof SessionStatus>;
 
 export const SessionRecordView = z

@@ -14,8 +14,14 @@ export interface SessionRecord {
   readonly config: SessionConfig;
   readonly created_at: Date;
   readonly updated_at: Date;
-  /** A run is at work or waits. */
+  /** Counts the changes of this record. */
+  readonly version: number;
+  /** Counts the changes of agents and credentials of the tenant. */
+  readonly config_version: number;
+  /** A run is at work or queued, and none is parked. */
   readonly is_running: boolean;
+  /** What a parked run waits for. */
+  readonly open_calls: readonly { kind: 'external' | 'confirm' }[];
   /** The last event number that is committed. */
   readonly last_seq: number;
   /** The number before the first event of the current reply, or of the last one when idle. */
@@ -51,6 +57,8 @@ export abstract class SessionStore {
   ): Promise<SessionRecord | null>;
   /** The page before message `before`, oldest first, and the number it is exact at. Null when there is no message `before`. */
   abstract messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null>;
+  /** One message of the transcript as it stands; null when there is none of this id. */
+  abstract message(principal: Principal, id: string, messageId: string): Promise<Msg | null>;
   /** Tombstones sessions and takes their leases away, so that whoever works on them can write no more. Returns those it closed. */
   abstract delete(principal: Principal, where: { id: string } | { agent_id: string }): Promise<SessionRef[]>;
   /** Removes up to `limit` tombstoned sessions with all their rows; returns how many went. */

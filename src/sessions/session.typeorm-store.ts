@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
+import type { Msg } from '../core/messages/message.js';
 import { Database, type Row } from '../platform/database/database.js';
 import { jsonColumns } from '../platform/database/pages.js';
 import type { Page } from '../platform/http/wire.js';
@@ -11,9 +12,14 @@ import type { SessionConfig, SessionListQuery } from './session.schema.js';
 import { SessionStore, type NewSession, type SessionRecord, type TranscriptPage } from './session.store.js';
 import { type MessageRow, toMessages } from './transcript-rows.js';
 
+const IS_RUNNING = `
+  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR (l.pending > 0 AND l.waiting_run_id IS NULL)) AS is_running`;
+
 const RECORD = `
   SELECT s.tenant_id, s.id, s.user_id, s.agent_id, s.external_id, s.source, s.config, s.created_at, s.updated_at,
-         (l.lease_owner IS NOT NULL OR l.pending > 0) AS is_running, l.last_seq, l.reply_seq
+         s.version, coalesce((SELECT v.version FROM config_versions v WHERE v.tenant_id = s.tenant_id), 0) AS config_version,
+         ${IS_RUNNING}, l.last_seq, l.reply_seq,
+         coalesce((SELECT r.open_calls FROM runs r WHERE r.tenant_id = s.tenant_id AND r.id = l.waiting_run_id), '[]') AS open_calls
   FROM sessions s JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id
   WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.deleted_at IS NULL`;
 
@@ -82,7 +88,11 @@ export class SessionTypeormStore extends SessionStore {
     await this.database.dataSource.transaction(async (manager) => {
       const row = await manager.findOne(SessionEntity, { where, lock: { mode: 'pessimistic_write' } });
       if (row)
-        await manager.update(SessionEntity, where, jsonColumns({ config: change(row.config), updated_at: new Date() }));
+        await manager.update(
+          SessionEntity,
+          where,
+          jsonColumns({ config: change(row.config), updated_at: new Date(), version: row.version + 1 }),
+        );
     });
     return this.get(principal, found.id);
   }
@@ -90,17 +100,17 @@ export class SessionTypeormStore extends SessionStore {
   async messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null> {
     const rows = await this.database.run<MessageRow & { last_seq: number; is_running: boolean; known: boolean } & Row>(
       'session-messages',
-      `SELECT l.last_seq, (l.lease_owner IS NOT NULL OR l.pending > 0) AS is_running,
+      `SELECT l.last_seq, ${IS_RUNNING},
               ($4::text IS NULL OR b.position IS NOT NULL) AS known, m.reply_id, m.step, m.position, m.data
        FROM sessions s
        JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id
        LEFT JOIN LATERAL (
          SELECT min(position) AS position FROM messages
-         WHERE tenant_id = s.tenant_id AND session_id = s.id AND reply_id = $4 AND position > 0) b ON true
+         WHERE tenant_id = s.tenant_id AND session_id = s.id AND reply_id = $4 AND position > 0 AND removed_at IS NULL) b ON true
        LEFT JOIN LATERAL (
          SELECT m.reply_id, m.step, m.position, m.data
          FROM (SELECT DISTINCT position FROM messages
-               WHERE tenant_id = s.tenant_id AND session_id = s.id AND position > 0
+               WHERE tenant_id = s.tenant_id AND session_id = s.id AND position > 0 AND removed_at IS NULL
                  AND ($4::text IS NULL OR position < b.position)
                ORDER BY position DESC LIMIT $5) p
          JOIN messages m ON m.tenant_id = s.tenant_id AND m.session_id = s.id AND m.position = p.position) m ON true
@@ -117,6 +127,19 @@ export class SessionTypeormStore extends SessionStore {
       is_running: first.is_running,
       as_of_seq: first.last_seq,
     };
+  }
+
+  async message({ tenant_id, user_id }: Principal, id: string, messageId: string): Promise<Msg | null> {
+    const rows = await this.database.run<MessageRow & Row>(
+      'session-message',
+      `SELECT m.reply_id, m.step, m.position, m.data
+       FROM sessions s JOIN messages m ON m.tenant_id = s.tenant_id AND m.session_id = s.id
+       WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.id = $3 AND s.deleted_at IS NULL
+         AND m.reply_id = $4 AND m.position > 0 AND m.removed_at IS NULL
+       ORDER BY m.step`,
+      [tenant_id, user_id, id, messageId],
+    );
+    return toMessages(rows)[0] ?? null;
   }
 
   delete(principal: Principal, where: { id: string } | { agent_id: string }): Promise<SessionRef[]> {

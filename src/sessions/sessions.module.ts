@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/agents.module.js';
-import { InterruptsModule } from '../interrupts/interrupts.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsService } from './sessions.service.js';
@@ -8,7 +7,7 @@ import { SessionStore } from './session.store.js';
 import { SessionTypeormStore } from './session.typeorm-store.js';
 
 @Module({
-  imports: [AgentsModule, ModelsModule, InterruptsModule],
+  imports: [AgentsModule, ModelsModule],
   controllers: [SessionsController],
   providers: [SessionsService, { provide: SessionStore, useClass: SessionTypeormStore }],
   exports: [SessionsService, SessionStore],

@@ -16,6 +16,7 @@ import type {
   PatchSession,
   SessionListQuery,
   SessionRecordView,
+  SessionStatus,
   SessionView,
 } from './session.schema.js';
 import { SessionStore, type SessionRecord } from './session.store.js';
@@ -107,8 +108,11 @@ export class SessionsService implements OnModuleInit {
   /** After the tombstone: whoever works on the sessions is told, followers see the end, the rows go in the background. */
   private async close(sessions: SessionRef[]): Promise<void> {
     for (const { tenant_id, session_id } of sessions) {
-      await this.interrupts.publish({ tenant_id, session_id, run_id: null });
-      await this.log.remove({ tenant_id, session_id });
+      const signal = { tenant_id, session_id, run_id: null, mode: 'interrupt' } as const;
+      // The session is gone whether or not the bus hears of it: its holder finds out by its next write.
+      await Promise.all([this.interrupts.publish(signal), this.log.remove({ tenant_id, session_id })]).catch(
+        (error: unknown) => this.logger.warn({ err: error, session_id }, 'The end of a session could not be told'),
+      );
     }
   }
 
@@ -138,5 +142,12 @@ function toRecordView(record: SessionRecord): SessionRecordView {
 
 function toView(record: SessionRecord): SessionView {
   const { is_running } = record;
-  return { session: toRecordView(record), is_running, status: is_running ? 'running' : 'idle', team: null };
+  return { session: toRecordView(record), is_running, status: statusOf(record), team: null };
+}
+
+/** At work comes before parked, parked before idle. */
+export function statusOf({ is_running, open_calls }: SessionRecord): SessionStatus {
+  if (is_running) return 'running';
+  if (open_calls.length === 0) return 'idle';
+  return open_calls.some((call) => call.kind === 'confirm') ? 'awaiting_permission' : 'awaiting_external_result';
 }

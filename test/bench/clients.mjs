@@ -35,8 +35,18 @@ export const CLIENTS = {
   },
 };
 
-/** What is said in each case; the floors understand the same two lines as the demo model. */
+/** The floor that does most of what ours does; the longer cases make do with it. */
+const NEAREST = ['pubsub-batch-store'];
+
+/**
+ * What is said in each case (the floors understand the same two lines as the demo model) and who drives it. `concurrency`: users at once,
+ * followers of the one session (fanout), open streams (idle). `floors`: those it is held against, where not all. `fresh`: on a server of
+ * its own, started for it.
+ */
 export const CASES = {
-  echo: { text: '/say hi', concurrency: [1, 16, 64] },
-  stream: { text: '/stream 200', concurrency: [16, 64] },
+  echo: { driver: 'users', text: '/say hi', concurrency: [1, 16, 64] },
+  stream: { driver: 'users', text: '/stream 200', concurrency: [16, 64] },
+  fanout: { driver: 'fanout', text: '/stream 200', concurrency: [1, 100], floors: NEAREST },
+  idle: { driver: 'idle', concurrency: [2000], floors: NEAREST, fresh: true },
+  turns: { driver: 'turns', text: '/say hi', concurrency: [1], floors: NEAREST },
 };

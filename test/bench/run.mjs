@@ -1,14 +1,16 @@
-// npm run bench: our service next to the floors, on a PostgreSQL and a Redis of its own, in interleaved rounds.
+// npm run bench: our service next to the floors, on a PostgreSQL and Redises of its own, in interleaved rounds.
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { join, resolve } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { CASES } from './clients.mjs';
 import { takeLock } from './lock.mjs';
-import { BenchError, isPinned, makeFolder, pinned, startRedis } from './processes.mjs';
-import { markdown, summarize } from './report.mjs';
-import { SERVERS, startServer } from './servers.mjs';
+import { options, USAGE } from './options.mjs';
+import { BenchError, isPinned, makeFolder, pinned } from './processes.mjs';
+import { inShort, markdown, summarize } from './report.mjs';
+import { OURS, startServer } from './servers.mjs';
+import { Scope, startStores } from './stores.mjs';
 
 const execute = promisify(execFile);
 // Built by the launcher before this runs; not there when the sources are checked.
@@ -16,71 +18,43 @@ const EMBEDDED = join(import.meta.dirname, '../../dist/src/platform/embedded/emb
 const LOAD = join(import.meta.dirname, 'load.mjs');
 const GENERATOR_CORE = 1;
 const CELL_MS = 120_000;
-const WARM_UP = { concurrency: 16, warm: 0, secs: 2 };
+const WARM_UP = { driver: 'users', concurrency: 16, warm: 0, secs: 2 };
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
-const USAGE = `npm run bench -- [options]
-  --rounds N      rounds over all cells (3)
-  --secs S        measured seconds per cell (3)
-  --warm S        seconds before that are not recorded (1)
-  --only A,B      servers (${SERVERS.map((server) => server.name).join(', ')}), cases (${Object.keys(CASES).join(', ')}) or cells (echo-64)
-  --out FILE      all measurements as JSON
-  --profile DIR   a CPU profile of our service, written there at its end`;
 
-function options() {
-  const text = { type: 'string' };
-  const { values } = parseArgs({
-    options: { rounds: text, secs: text, warm: text, only: text, out: text, profile: text, help: { type: 'boolean' } },
-  });
-  const number = (name, fallback, least) => {
-    const value = Number(values[name] ?? fallback);
-    if (Number.isFinite(value) && value >= least) return value;
-    throw new BenchError(`--${name}: must be a number of at least ${least}\n${USAGE}`);
-  };
-  return {
-    help: values.help,
-    rounds: number('rounds', 3, 1),
-    secs: number('secs', 3, 0.1),
-    warm: number('warm', 1, 0),
-    ...selection(values.only?.split(',') ?? []),
-    out: values.out && resolve(values.out),
-    profile: values.profile && resolve(values.profile),
-  };
-}
-
-/** Names of servers narrow the servers, names of cases and cells the cells. */
-function selection(names) {
-  const all = Object.entries(CASES).flatMap(([name, { text, concurrency }]) =>
-    concurrency.map((c) => ({ case: name, text, concurrency: c, names: [name, `${name}-${c}`] })),
-  );
-  const unknown = names.find(
-    (name) => !SERVERS.some((server) => server.name === name) && !all.some((cell) => cell.names.includes(name)),
-  );
-  if (unknown !== undefined) throw new BenchError(`--only: there is no "${unknown}"\n${USAGE}`);
-  const servers = SERVERS.filter((server) => names.includes(server.name));
-  const cells = all.filter((cell) => cell.names.some((name) => names.includes(name)));
-  return { servers: servers.length > 0 ? servers : SERVERS, cells: cells.length > 0 ? cells : all };
-}
-
-async function load(server, cell, signal) {
-  const spec = JSON.stringify({ url: server.url, pid: server.pid, client: server.client, ...cell });
+async function load({ url, pid, client }, cell, signal) {
+  const spec = JSON.stringify({ url, pid, client, ...cell });
   const [command, args] = pinned(GENERATOR_CORE, process.execPath, [LOAD, spec]);
   const { stdout } = await execute(command, args, { signal, timeout: CELL_MS, killSignal: 'SIGKILL' });
   return JSON.parse(stdout);
 }
 
-async function measure(servers, { cells, rounds, secs, warm }, signal) {
-  for (const server of servers) {
-    for (const { text } of Object.values(CASES)) await load(server, { text, ...WARM_UP }, signal);
+/** Measures one cell on a server that runs, or on one started for it where the cell wants that. */
+async function measureOne(server, { driver, text, concurrency, fresh }, { secs, warm, signal, running, start }) {
+  const scope = new Scope(signal);
+  try {
+    const started = fresh ? await start(scope, server) : running.get(server.name);
+    const result = await load(started, { driver, text, concurrency, secs, warm }, signal);
+    if (result.errors > 0) console.error(started.output());
+    return result;
+  } finally {
+    await scope.stop();
+  }
+}
+
+async function measure({ cells, rounds }, bench) {
+  const texts = new Set(Object.values(CASES).flatMap(({ text }) => text ?? []));
+  for (const server of bench.running.values()) {
+    for (const text of texts) await load(server, { text, ...WARM_UP }, bench.signal);
   }
   const measured = [];
   for (let round = 1; round <= rounds; round += 1) {
-    for (const { case: name, text, concurrency } of cells) {
-      for (const server of servers) {
-        const result = await load(server, { text, concurrency, secs, warm }, signal);
-        const line = `${Math.round(result.runs_per_second)} runs/s, ${Math.round(result.events_per_second)} events/s`;
+    for (const cell of cells) {
+      // The one measured first is not always the same.
+      for (const server of round % 2 === 1 ? cell.servers : cell.servers.toReversed()) {
+        const result = await measureOne(server, cell, bench);
+        const { case: name, concurrency } = cell;
         const faults = result.errors > 0 ? `, ${result.errors} errors (${result.last_error})` : '';
-        console.error(`${round}/${rounds} ${name} c=${concurrency} ${server.name}: ${line}${faults}`);
-        if (result.errors > 0) console.error(server.output());
+        console.error(`${round}/${rounds} ${name} c=${concurrency} ${server.name}: ${inShort(name, result)}${faults}`);
         const { title } = server;
         measured.push({ round, case: name, concurrency, server: server.name, title, load1: loadavg()[0], ...result });
       }
@@ -91,27 +65,27 @@ async function measure(servers, { cells, rounds, secs, warm }, signal) {
 
 /** Starts everything, measures, and stops everything in reverse, whatever happened. */
 async function bench(chosen, signal) {
-  const undo = [];
-  const started = async (starting, stop) => {
-    const it = await starting;
-    undo.push(() => stop(it));
-    signal.throwIfAborted();
-    return it;
-  };
+  const scope = new Scope(signal);
   try {
-    undo.push(takeLock());
-    const folder = await started(makeFolder(), (it) => it.remove());
+    await scope.add(takeLock(), (release) => release());
+    const folder = await scope.add(makeFolder(), (it) => it.remove());
     const { startEmbeddedPostgres } = await import(EMBEDDED);
-    const postgres = await started(startEmbeddedPostgres({ dataDir: folder.path }), (it) => it.stop());
-    const redis = await started(startRedis(folder.path), (it) => it.stop());
-    // A URL with credentials must have a host; the one in the query, the socket, is what counts.
-    const databaseUrl = postgres.connectionString.replace('@/', '@localhost/');
-    const where = { folder: folder.path, databaseUrl, redisUrl: redis.url, profile: chosen.profile };
-    const servers = [];
-    for (const server of chosen.servers) servers.push(await started(startServer(server, where), (it) => it.stop()));
-    return await measure(servers, chosen, signal);
+    const postgres = await scope.add(startEmbeddedPostgres({ dataDir: folder.path }), (it) => it.stop());
+    const start = async (its, server, profile) => {
+      const stores = await startStores(its, { folder: folder.path, postgresUrl: postgres.connectionString });
+      return its.add(startServer(server, { ...stores, folder: folder.path, profile }), (it) => it.stop());
+    };
+    const lasting = chosen.servers.filter((server) =>
+      chosen.cells.some((cell) => !cell.fresh && cell.servers.includes(server)),
+    );
+    const running = new Map();
+    for (const server of lasting) {
+      const profile = server.name === OURS ? chosen.profile : undefined;
+      running.set(server.name, await start(scope, server, profile));
+    }
+    return await measure(chosen, { ...chosen, signal, running, start });
   } finally {
-    for (const stop of undo.reverse()) await stop();
+    await scope.stop();
   }
 }
 
@@ -129,12 +103,14 @@ async function main() {
   const measured = await bench(chosen, interrupted.signal);
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, pinned: isPinned };
   const summary = summarize(measured);
-  if (chosen.out) writeFileSync(chosen.out, JSON.stringify({ machine, summary, cells: measured }, null, 2));
+  const { against } = chosen;
+  if (chosen.out) writeFileSync(chosen.out, JSON.stringify({ machine, against, summary, cells: measured }, null, 2));
   console.log(markdown(summary));
   const loads = measured.map((cell) => cell.load1);
   console.log(
     `\n${chosen.rounds} rounds of ${chosen.secs} s, medians; ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, ` +
-      `server and generator ${isPinned ? 'each on a core of its own' : 'not pinned'}, load ${Math.min(...loads)}–${Math.max(...loads)}`,
+      `server and generator ${isPinned ? 'each on a core of its own' : 'not pinned'}, load ${Math.min(...loads)}–${Math.max(...loads)}` +
+      (against ? `; Aerie before: ${against}` : ''),
   );
 }
 

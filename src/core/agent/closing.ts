@@ -1,7 +1,7 @@
 import type { AgentEvent } from '../events/agent-event.js';
 import type { ErrorInfo } from '../messages/message.js';
 import { describeError, ModelError } from '../models/chat-model.js';
-import { Interrupted, type EventBody, type OpenBlock, type ReplyContext } from './reply-context.js';
+import { Interrupted, ReplyLimit, type EventBody, type OpenBlock, type ReplyContext } from './reply-context.js';
 
 const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
 
@@ -56,6 +56,14 @@ export async function* closeModelCall(ctx: ReplyContext): AsyncGenerator<AgentEv
 function describe(ctx: ReplyContext, cause: unknown): Closing {
   if (cause instanceof Interrupted) {
     return { reason: 'interrupted', error: null, text: INTERRUPTED_TEXT, state: 'interrupted' };
+  }
+  if (cause instanceof ReplyLimit) {
+    return {
+      reason: 'error',
+      error: { type: 'internal', message: cause.message },
+      text: SERVICE_FAILED_TEXT,
+      state: 'error',
+    };
   }
   if (cause instanceof ModelError) {
     return { reason: 'error', error: describeError(cause.type), text: MODEL_FAILED_TEXT, state: 'error' };

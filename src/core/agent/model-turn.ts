@@ -52,7 +52,7 @@ async function open(ctx: ReplyContext, bound: BoundModel, hasFallback: boolean):
   for (let attempt = 1; ; attempt += 1) {
     let iterator: AsyncIterator<ModelPart> | null = null;
     try {
-      ctx.throwIfAborted();
+      ctx.throwIfLeaving();
       iterator = call(ctx, bound);
       const pending = iterator;
       const step = await ctx.race(() => pending.next());

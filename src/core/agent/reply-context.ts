@@ -18,6 +18,16 @@ export class Interrupted extends Error {
   override readonly name = 'Interrupted';
 }
 
+/** Thrown inside the loop when the reply is left at a step boundary, for somebody else to go on with. */
+export class HandedOver extends Error {
+  override readonly name = 'HandedOver';
+}
+
+/** The reason of an abort that makes a reply fail instead of being interrupted; the message is shown to clients. */
+export class ReplyLimit extends Error {
+  override readonly name = 'ReplyLimit';
+}
+
 /** One for all replies: every one is left after its end, and an exception of its own would cost a stack trace each. */
 const ABANDONED = new Interrupted('the reply was left by its consumer');
 
@@ -28,7 +38,7 @@ export class ReplyContext {
   /** Blocks of the running model call that are not closed, in the order of their start. */
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();
-  private interrupt: (() => void) | null = null;
+  private interrupt: ((reason: Error) => void) | null = null;
   private readonly deltas = new StorableDeltas();
   private lastTime = Number.NaN;
   private lastIso = '';
@@ -37,6 +47,7 @@ export class ReplyContext {
     this.reply = request.reply;
     if (request.signal.aborted) this.onAbort();
     else request.signal.addEventListener('abort', this.onAbort, { once: true });
+    request.handover?.addEventListener('abort', this.onHandover, { once: true });
   }
 
   /** The signal of models and tools: also aborts when the reply is abandoned by its consumer. */
@@ -73,7 +84,13 @@ export class ReplyContext {
   }
 
   throwIfAborted(): void {
-    if (this.aborted) throw new Interrupted();
+    if (this.aborted) throw this.cause;
+  }
+
+  /** A running tool is waited for; what has not begun is left to whoever goes on. */
+  throwIfLeaving(): void {
+    this.throwIfAborted();
+    if (this.request.handover?.aborted === true) throw new HandedOver();
   }
 
   /**
@@ -83,7 +100,7 @@ export class ReplyContext {
   race<T>(work: () => PromiseLike<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.throwIfAborted();
-      this.interrupt = () => reject(new Interrupted());
+      this.interrupt = reject;
       work().then(
         (value) => {
           this.interrupt = null;
@@ -108,13 +125,23 @@ export class ReplyContext {
 
   dispose(abandoned: boolean): void {
     this.request.signal.removeEventListener('abort', this.onAbort);
+    this.request.handover?.removeEventListener('abort', this.onHandover);
     if (abandoned) this.controller.abort(ABANDONED);
   }
 
   private readonly onAbort = (): void => {
     this.controller.abort(this.request.signal.reason);
-    this.interrupt?.();
+    this.interrupt?.(this.cause);
   };
+
+  private readonly onHandover = (): void => {
+    if (this.inModelCall) this.interrupt?.(new HandedOver());
+  };
+
+  private get cause(): Error {
+    const reason: unknown = this.request.signal.reason;
+    return reason instanceof ReplyLimit ? reason : new Interrupted();
+  }
 
   private now(): string {
     const date = this.request.clock();

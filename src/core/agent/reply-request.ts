@@ -1,5 +1,5 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
-import type { Metadata } from '../messages/block.js';
+import type { Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ChatModel, ModelError } from '../models/chat-model.js';
 import type { Toolkit } from './toolkit.js';
@@ -36,7 +36,12 @@ export interface ReplyRequest {
   readonly max_tool_output_chars?: number;
   /** Metadata of a new reply's message. */
   readonly metadata?: Metadata;
+  /** Stops the reply; a `ReplyLimit` as its reason makes it fail instead. */
   readonly signal: AbortSignal;
+  /** Leaves the reply at the next step boundary, without an end: a model call is given up, a running tool is waited for. */
+  readonly handover?: AbortSignal;
+  /** Awaited before tools that are not yet run start: by then it must be on record that they may have an effect. */
+  readonly onToolsStarting?: (calls: readonly ToolCallBlock[]) => Promise<void>;
   readonly newId: () => string;
   readonly clock: () => Date;
   /** Waits between attempts; an abort ends the wait whether or not this listens to the signal. */

@@ -31,11 +31,14 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
   const pulls = new Pulls();
   const active = new Set(runs);
   try {
+    ctx.throwIfLeaving();
     for (const run of runs) {
       ctx.throwIfAborted();
       const start = run.start();
       if (start !== null) yield ctx.emit(start);
     }
+    await ctx.request.onToolsStarting?.(runs.map((run) => run.call));
+    ctx.throwIfAborted();
     for (const run of runs) {
       const refusal = run.open();
       if (refusal === null) pulls.pull(run);

@@ -17,7 +17,7 @@ export class CallRun {
 
   constructor(
     private readonly ctx: ReplyContext,
-    private readonly call: ToolCallBlock,
+    readonly call: ToolCallBlock,
   ) {
     this.tool = ctx.request.toolkit.get(call.name);
     this.left = ctx.request.max_tool_output_chars ?? DEFAULT_MAX_OUTPUT;
@@ -42,6 +42,7 @@ export class CallRun {
     if (tool === undefined) return this.end('error', `There is no tool named "${call.name}".`);
     const parsed = parseToolInput(tool, call.input);
     if (!parsed.ok) return this.end('error', parsed.message);
+    if (tool.is_external) return this.failed(new Error(`tool "${tool.name}" is not run here`));
     try {
       const output = tool.run(parsed.input, { tool_call_id: call.id, signal: this.ctx.signal });
       this.iterator = output[Symbol.asyncIterator]();

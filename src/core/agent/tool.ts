@@ -16,15 +16,26 @@ export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
 
-/**
- * A tool of an agent. `run` gets input that was parsed from JSON and validated against `input_schema`, streams its output, and ends by
- * returning (success) or throwing (error). It must end soon after `context.signal` aborts.
- */
-export interface Tool extends ToolSpec {
+interface ToolFlags extends ToolSpec {
   readonly is_read_only: boolean;
   /** May run beside other concurrency-safe calls of the same model turn. */
   readonly is_concurrency_safe: boolean;
   /** May be run again when the outcome of a call is unknown after a crash. */
   readonly is_idempotent: boolean;
+}
+
+/**
+ * A tool that the service runs. `run` gets input that was parsed from JSON and validated against `input_schema`, streams its output, and
+ * ends by returning (success) or throwing (error). It must end soon after `context.signal` aborts: what it says later is not heard.
+ */
+export interface ServiceTool extends ToolFlags {
+  readonly is_external?: false;
   run(input: unknown, context: ToolContext): AsyncIterable<ToolChunk>;
 }
+
+/** A tool that somebody outside executes: the reply is parked until the result of its calls is given. */
+export interface ExternalTool extends ToolFlags {
+  readonly is_external: true;
+}
+
+export type Tool = ServiceTool | ExternalTool;

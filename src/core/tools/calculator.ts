@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Tool } from '../agent/tool.js';
+import type { ServiceTool } from '../agent/tool.js';
 import { evaluate } from './expression.js';
 
 const MAX_LENGTH = 1000;
@@ -9,7 +9,7 @@ const Input = z.object({
 });
 
 /** Calculates an arithmetic expression. */
-export const calculatorTool: Tool = {
+export const calculatorTool: ServiceTool = {
   name: 'calculator',
   description:
     'Calculates an arithmetic expression: + - * / % ^ (or **), parentheses, the constants pi and e, and the functions ' +

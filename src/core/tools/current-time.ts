@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { ToolError, type Tool } from '../agent/tool.js';
+import { ToolError, type ServiceTool } from '../agent/tool.js';
 
 const Input = z.object({
   timezone: z.string().max(64).describe('IANA time zone, e.g. "Europe/Berlin"; UTC by default').optional(),
 });
 
 /** Tells the time, in ISO-8601 with the offset of the zone, and the weekday. */
-export function currentTimeTool(clock: () => Date = () => new Date()): Tool {
+export function currentTimeTool(clock: () => Date = () => new Date()): ServiceTool {
   return {
     name: 'current_time',
     description: 'Tells the current date, time and weekday in a time zone.',

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ToolError, type Tool } from '../agent/tool.js';
+import { ToolError, type ServiceTool } from '../agent/tool.js';
 import { parseToolInput } from '../agent/toolkit.js';
 import { calculatorTool } from './calculator.js';
 import { currentTimeTool } from './current-time.js';
 import { evaluate } from './expression.js';
 
-async function output(tool: Tool, input: unknown): Promise<string> {
+async function output(tool: ServiceTool, input: unknown): Promise<string> {
   let text = '';
   const context = { tool_call_id: 'c', signal: new AbortController().signal };
   for await (const chunk of tool.run(input, context)) if (chunk.type === 'text') text += chunk.text;

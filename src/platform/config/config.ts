@@ -42,12 +42,18 @@ export class Config {
     concurrency: number;
     drain_ms: number;
     lease_ms: number;
+    reconcile_ms: number;
+    max_attempts: number;
+    idle_ms: number;
+    work_ms: number;
+    stop_ms: number;
+    wait_ms: number;
     max_pending: number;
     context_messages: number;
     model_retries: number;
   };
   readonly events: { max_entries: number; ttl_seconds: number };
-  readonly streams: { buffer_bytes: number; heartbeat_ms: number; max_per_tenant: number };
+  readonly streams: { buffer_bytes: number; heartbeat_ms: number; reauth_ms: number; max_per_tenant: number };
 
   constructor(env: Env) {
     this.app = { name: env.APP_NAME, description: env.APP_DESCRIPTION, version: env.APP_VERSION ?? packageVersion() };
@@ -86,6 +92,12 @@ export class Config {
       concurrency: env.AERIE_WORKER_CONCURRENCY,
       drain_ms: env.AERIE_DRAIN_SECONDS * 1000,
       lease_ms: env.AERIE_LEASE_SECONDS * 1000,
+      reconcile_ms: env.AERIE_RECONCILE_SECONDS * 1000,
+      max_attempts: env.AERIE_RUN_MAX_ATTEMPTS,
+      idle_ms: env.AERIE_RUN_MAX_IDLE_SECONDS * 1000,
+      work_ms: env.AERIE_RUN_MAX_SECONDS * 1000,
+      stop_ms: env.AERIE_STOP_SECONDS * 1000,
+      wait_ms: env.AERIE_WAIT_SECONDS * 1000,
       max_pending: env.AERIE_MAX_PENDING_INPUTS,
       context_messages: env.AERIE_CONTEXT_MAX_MESSAGES,
       model_retries: env.AERIE_MODEL_MAX_RETRIES,
@@ -94,6 +106,7 @@ export class Config {
     this.streams = {
       buffer_bytes: env.AERIE_STREAM_BUFFER_BYTES,
       heartbeat_ms: env.AERIE_STREAM_HEARTBEAT_SECONDS * 1000,
+      reauth_ms: env.AERIE_STREAM_REAUTH_SECONDS * 1000,
       max_per_tenant: env.AERIE_MAX_STREAMS_PER_TENANT,
     };
   }

@@ -90,10 +90,32 @@ export const EnvSchema = z.object({
   AERIE_WORKER_CONCURRENCY: integer(1, 10_000).default(200).describe('Runs this process works on at once'),
   AERIE_DRAIN_SECONDS: integer(0, 3600)
     .default(20)
-    .describe('How long a stopping process waits for runs to reach their end'),
+    .describe('How long a stopping process waits for running tools; all other work is handed over at once'),
   AERIE_LEASE_SECONDS: integer(3, 600)
     .default(15)
     .describe('How long a session stays with a process that no longer answers'),
+  AERIE_RECONCILE_SECONDS: integer(0, 3600)
+    .default(2)
+    .describe('How often waiting sessions are looked for although no doorbell rang; 0 never'),
+  AERIE_RUN_MAX_ATTEMPTS: integer(1, 1000)
+    .default(5)
+    .describe(
+      'Holders a run may lose by a crash before it fails; a rolling restart or an outage of PostgreSQL does not count',
+    ),
+  AERIE_RUN_MAX_IDLE_SECONDS: integer(1, 604_800)
+    .default(1800)
+    .describe('How long a run may go without an event before it fails'),
+  AERIE_RUN_MAX_SECONDS: integer(1, 2_592_000)
+    .default(86_400)
+    .describe(
+      'How long a run may work, over all attempts, before it fails; time spent waiting for an answer does not count',
+    ),
+  AERIE_STOP_SECONDS: integer(1, 600)
+    .default(10)
+    .describe('How long an agent that was told to stop may take before it is cut off'),
+  AERIE_WAIT_SECONDS: integer(1, 3600)
+    .default(60)
+    .describe('How long POST /chat?wait=true waits at most for the end of its run'),
   AERIE_MAX_PENDING_INPUTS: integer(1, 100_000)
     .default(100)
     .describe('Messages that may wait in one session; more are refused'),
@@ -110,6 +132,11 @@ export const EnvSchema = z.object({
   AERIE_STREAM_BUFFER_BYTES: integer(65_536, 268_435_456)
     .default(4_194_304)
     .describe('Unread bytes after which a slow stream is cut off (it resumes by its cursor)'),
+  AERIE_STREAM_REAUTH_SECONDS: integer(1, 86_400)
+    .default(300)
+    .describe(
+      'How often the identity behind an open stream is checked again; an expiring token is checked when it expires',
+    ),
   AERIE_STREAM_HEARTBEAT_SECONDS: integer(1, 3600).default(15).describe('Interval of comment frames on an idle stream'),
   AERIE_MAX_STREAMS_PER_TENANT: integer(1, 1_000_000)
     .default(10_000)

@@ -14,11 +14,15 @@ export const ERROR_STATUS = {
   credential_not_found: 404,
   session_not_found: 404,
   provider_not_found: 404,
+  run_not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
   conflict: 409,
   session_exists: 409,
   message_exists: 409,
+  session_busy: 409,
+  session_parked: 409,
+  not_awaited: 409,
   payload_too_large: 413,
   uri_too_long: 414,
   unsupported_media_type: 415,
@@ -53,7 +57,7 @@ export class AerieError extends Error {
   }
 }
 
-export function notFound(kind: 'agent' | 'credential' | 'session' | 'provider', id: string): AerieError {
+export function notFound(kind: 'agent' | 'credential' | 'session' | 'provider' | 'run', id: string): AerieError {
   return new AerieError(`${kind}_not_found`, `There is no ${kind} "${id.slice(0, 256)}".`);
 }
 

@@ -1,6 +1,9 @@
 import type { Redis } from 'ioredis';
+import { within } from './within.js';
 
 type Listener = (message: Buffer) => void;
+
+const TIMEOUT_MS = 2000;
 
 /**
  * One subscriber connection shared by everything in the process that listens. Messages published while the connection was down are
@@ -20,11 +23,11 @@ export class RedisPubSub {
       if (listeners) for (const listener of listeners) listener(message);
     });
     subscriber.on('close', () => (this.everReady = false));
-    // ioredis resubscribes by itself before it reports ready.
+    // ioredis sends its subscriptions again before it reports ready.
     subscriber.on('ready', () => {
       if (this.everReady) return;
       this.everReady = true;
-      for (const listener of this.reconnected) listener();
+      void this.resync();
     });
   }
 
@@ -35,7 +38,7 @@ export class RedisPubSub {
     listeners.add(listener);
     try {
       // Sent even when others listen already: their SUBSCRIBE may still be on its way.
-      await this.subscriber.subscribe(channel);
+      await within(TIMEOUT_MS, this.subscriber.subscribe(channel));
     } catch (error) {
       this.remove(channel, listener);
       throw error;
@@ -49,7 +52,21 @@ export class RedisPubSub {
   }
 
   async publish(channel: string, message: string): Promise<void> {
-    await this.publisher.publish(channel, message);
+    await within(TIMEOUT_MS, this.publisher.publish(channel, message));
+  }
+
+  /** Whoever looks for what it missed must hear what comes meanwhile: so not before the subscriptions are in place again. */
+  private async resync(): Promise<void> {
+    const [channel] = this.channels.keys();
+    // Commands of one connection are answered in order: this one after those that were sent again.
+    const back = channel === undefined ? Promise.resolve() : this.subscriber.subscribe(channel);
+    try {
+      await back;
+      for (const listener of this.reconnected) listener();
+    } catch {
+      // The connection is gone again: the next `ready` comes here.
+      this.everReady = false;
+    }
   }
 
   private remove(channel: string, listener: Listener): void {

@@ -1,0 +1,96 @@
+interface Waiting<T, R> {
+  readonly item: T;
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface GroupCommitOptions<T, R> {
+  /** Writes items in one statement; a result for each, in their order. */
+  readonly write: (items: readonly T[]) => Promise<readonly R[]>;
+  /** Two items of one key never share a statement, and keep their order. */
+  readonly key: (item: T) => string;
+  /** Whether the database refused what an item holds, rather than being away: then the others are written without it. */
+  readonly isRefused: (error: unknown) => boolean;
+  /** Statements that may be under way at once. */
+  readonly in_flight?: number;
+  readonly max_items?: number;
+}
+
+const IN_FLIGHT = 2;
+const MAX_ITEMS = 128;
+
+/**
+ * Gathers what is submitted while a write is under way into the next one: one statement, and one wait for the disk, for many callers.
+ * A statement that is refused for one item's sake is taken apart and its items are written one by one, so that only that item fails. When
+ * the database is away every item of the statement fails: its callers know whether trying again is harmless.
+ */
+export class GroupCommit<T, R> {
+  private queue: Waiting<T, R>[] = [];
+  /** Keys that are being written. */
+  private readonly busy = new Set<string>();
+  private inFlight = 0;
+  private scheduled = false;
+
+  constructor(private readonly options: GroupCommitOptions<T, R>) {}
+
+  submit(item: T): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      this.queue.push({ item, resolve, reject });
+      this.schedule();
+    });
+  }
+
+  /** After the turn of the event loop in which the items came: what is submitted together goes together. */
+  private schedule(): void {
+    if (this.scheduled || this.inFlight >= (this.options.in_flight ?? IN_FLIGHT)) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.send();
+    });
+  }
+
+  private send(): void {
+    const batch = this.take();
+    if (batch.length === 0) return;
+    this.inFlight++;
+    void this.write(batch).finally(() => {
+      this.inFlight--;
+      for (const { item } of batch) this.busy.delete(this.options.key(item));
+      if (this.queue.length > 0) this.send();
+    });
+  }
+
+  private take(): Waiting<T, R>[] {
+    const batch: Waiting<T, R>[] = [];
+    const later: Waiting<T, R>[] = [];
+    const max = this.options.max_items ?? MAX_ITEMS;
+    for (const waiting of this.queue) {
+      const key = this.options.key(waiting.item);
+      if (batch.length >= max || this.busy.has(key)) {
+        later.push(waiting);
+      } else {
+        this.busy.add(key);
+        batch.push(waiting);
+      }
+    }
+    this.queue = later;
+    return batch;
+  }
+
+  private async write(batch: readonly Waiting<T, R>[]): Promise<void> {
+    try {
+      const results = await this.options.write(batch.map(({ item }) => item));
+      batch.forEach(({ resolve, reject }, index) => {
+        if (index in results) resolve(results[index] as R);
+        else reject(new Error('a group commit gave too few results'));
+      });
+    } catch (error) {
+      if (batch.length > 1 && this.options.isRefused(error)) {
+        for (const waiting of batch) await this.write([waiting]);
+      } else {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import { SystemPrincipal } from '../auth/principal.js';
+import type { AgentEvent } from '../core/events/agent-event.js';
+import { EventLog } from '../events/event-log.js';
+import { frame } from '../events/frames.js';
+import type { SessionRef } from '../platform/redis/keys.js';
+import { type EndedRun, NodeStore } from './node.store.js';
+import { RunStore } from './run.store.js';
+
+const PAGE = 200;
+
+/**
+ * Says the end of replies whose holder died between its commit and the log. The events follow from the run row and have the numbers they
+ * were given, so saying them twice changes nothing, and a later holder's numbers shut them out.
+ */
+@Injectable()
+export class EndingRepair {
+  private readonly system = new SystemPrincipal('endings');
+
+  constructor(
+    private readonly log: EventLog,
+    private readonly nodes: NodeStore,
+    private readonly runs: RunStore,
+  ) {}
+
+  /** For whoever goes on with a session it did not hold last: all up to `lastSeq` was committed. */
+  async before(session: SessionRef, lastSeq: number): Promise<void> {
+    const top = await this.log.top(session);
+    if (top === null || top >= lastSeq) return;
+    const run = await this.nodes.lastEnded(this.system, session);
+    if (run && run.end_seq > top) await this.append(run, false);
+  }
+
+  /** All that a dead node may not have said; fails when the log is away. */
+  async ofNode(node: string): Promise<number> {
+    let said = 0;
+    for (let after: string | null = null; ;) {
+      const runs: EndedRun[] = await this.nodes.unflushed(this.system, node, after, PAGE);
+      for (const run of runs) said += (await this.say(run)) ? 1 : 0;
+      const last = runs.at(-1);
+      if (runs.length < PAGE || !last) return said;
+      after = last.run_id;
+    }
+  }
+
+  private async say(run: EndedRun): Promise<boolean> {
+    const top = await this.log.top(run);
+    if (top !== null && top >= run.end_seq) return false;
+    if (top === null && !(await this.runs.exists(run))) return false;
+    await this.append(run, top === null);
+    return true;
+  }
+
+  private async append(run: EndedRun, create: boolean): Promise<void> {
+    const { tenant_id, session_id, ending, end_seq } = run;
+    const frames = eventsOf(run).map((event, index) => frame(ending.seq + index, JSON.stringify(event)));
+    await this.log.append({
+      tenant_id,
+      session_id,
+      token: ending.token,
+      prev: ending.seq - 1,
+      first: ending.seq,
+      last: end_seq,
+      frames: frames.join(''),
+      keep_from: end_seq,
+      create,
+    });
+  }
+}
+
+/** A rolled back reply has one more number than its end. */
+function eventsOf({ session_id, run_id, reply_id, ending, error, end_seq }: EndedRun): AgentEvent[] {
+  const { event_id, reason, at, seq } = ending;
+  const names = { created_at: at, run_id };
+  const end: AgentEvent = {
+    type: 'REPLY_END',
+    id: event_id,
+    ...names,
+    reply_id,
+    session_id,
+    finished_reason: reason,
+    error,
+  };
+  if (end_seq === seq) return [end];
+  return [end, { type: 'CUSTOM', id: `${event_id}:removed`, ...names, name: 'reply_removed', value: { reply_id } }];
+}

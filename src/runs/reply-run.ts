@@ -1,0 +1,270 @@
+import type { EventOf, AgentEvent } from '../core/events/agent-event.js';
+import { expand } from '../core/events/expand.js';
+import { SupervisedReply } from '../core/agent/supervised-reply.js';
+import type { HeldEvent } from './event-writer.js';
+import { newEventId } from '../platform/ids.js';
+import { GrammarSample } from './grammar-sample.js';
+import { type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
+import type { Finish, FinishOutcome, OpenCall, ToolCallEntry } from './run.store.js';
+import type { Stretch } from './stretch.js';
+
+/** Share of replies whose events are checked. */
+const GRAMMAR_SAMPLE = 0.01;
+
+const RUN_STATUS = {
+  completed: 'completed',
+  exceed_max_iters: 'completed',
+  interrupted: 'interrupted',
+  error: 'failed',
+} as const;
+
+/** Left without a write: the lease is gone, or the work was handed over. */
+const LEFT = undefined;
+
+/** One reply at work: numbers its events, puts its steps on record, publishes, and ends, parks or hands over its run. */
+export class ReplyRun {
+  private readonly work: ReplyWork;
+  private readonly sample: GrammarSample | undefined;
+  private inModelCall = false;
+  private failure: unknown;
+
+  constructor(
+    private readonly stretch: Stretch,
+    private readonly preparation: Preparation,
+  ) {
+    this.work = prepareReply(stretch, preparation, (tools) => this.start(tools));
+    this.sample = this.sampled();
+  }
+
+  /** Undefined when the session was left without an end: the lease is gone, or somebody else goes on. */
+  async play(): Promise<FinishOutcome | undefined> {
+    const { held, writer, resources } = this.stretch;
+    const { run, reopened } = this.preparation;
+    const { request, recorder } = this.work;
+    const { stop_ms, idle_ms, work_ms } = resources.config.runs;
+    const limits = { stop_ms, idle_ms, work_ms: work_ms - run.work_ms };
+    for await (const event of new SupervisedReply(request, this.work.handler, limits)) {
+      if (held.lost) return LEFT;
+      if (this.failure !== undefined) throw this.failure;
+      recorder.see(event);
+      this.sample?.see(event);
+      switch (event.type) {
+        case 'REPLY_START': {
+          const seq = writer.emit(event, true);
+          recorder.position ||= seq;
+          if (reopened && !(await this.sayKnown(reopened.known, reopened.unknown))) return LEFT;
+          break;
+        }
+        case 'REQUIRE_USER_CONFIRM':
+        case 'REQUIRE_EXTERNAL_EXECUTION':
+        case 'TOOL_RESULT_END': {
+          // Shown only after it is on record.
+          const pending = writer.hold(event);
+          if (!(await this.checkpoint(settledBy(event, request.reply)))) return LEFT;
+          writer.release(pending);
+          break;
+        }
+        case 'REPLY_END':
+          return this.finish(event);
+        case 'MODEL_CALL_START':
+        case 'MODEL_CALL_END':
+          this.inModelCall = event.type === 'MODEL_CALL_START';
+          writer.emit(event);
+          break;
+        default:
+          writer.emit(event);
+          if (writer.congested) await writer.flushed();
+      }
+      if (this.stretch.lost) this.sayAgain();
+    }
+    if (held.lost) return LEFT;
+    if (held.handover.aborted && !this.isParked) {
+      await this.stretch.handOver(run);
+      return LEFT;
+    }
+    if (this.isParked) return this.park();
+    throw new Error(`reply ${request.reply_id} ended without its end`);
+  }
+
+  /** Calls that wait for somebody outside. */
+  private get openCalls(): OpenCall[] {
+    const { reply } = this.work.request;
+    return reply.msg.content.flatMap((block): OpenCall[] => {
+      if (block.type !== 'tool_call' || reply.result(block.id)) return [];
+      if (block.state !== 'asking' && block.state !== 'submitted') return [];
+      const kind = block.state === 'asking' ? 'confirm' : 'external';
+      return [{ tool_call_id: block.id, name: block.name, kind }];
+    });
+  }
+
+  private get isParked(): boolean {
+    return this.openCalls.length > 0;
+  }
+
+  /** Called by the loop before tools run. What fails here fails the stretch, not the reply. */
+  private async start(tools: readonly ToolCallEntry[]): Promise<void> {
+    try {
+      await this.checkpoint(tools);
+    } catch (error) {
+      this.failure = error;
+      this.stretch.held.lose();
+      throw error;
+    }
+  }
+
+  private async sayKnown(known: readonly AgentEvent[], unknown: ReadonlySet<string>): Promise<boolean> {
+    if (known.length === 0) return true;
+    const { writer } = this.stretch;
+    const { reply } = this.work.request;
+    const pending: HeldEvent[] = [];
+    for (const event of known) {
+      reply.apply(event);
+      this.sample?.see(event);
+      pending.push(writer.hold(event));
+    }
+    const tools = [...unknown].map((id): ToolCallEntry => {
+      const result = reply.result(id) ?? null;
+      return { tool_call_id: id, name: result?.name ?? '', state: 'unknown', result };
+    });
+    if (!(await this.checkpoint(tools))) return false;
+    for (const event of pending) writer.release(event);
+    return true;
+  }
+
+  private async checkpoint(tools: readonly ToolCallEntry[]): Promise<boolean> {
+    const { held, writer, resources } = this.stretch;
+    const step = this.work.recorder.current();
+    const last_seq = writer.last_seq;
+    const written = await this.stretch.persist(() =>
+      resources.store.checkpoint(held.lease, { last_seq, step, tools, consumed: [] }),
+    );
+    if (written === undefined || written.outcome === 'fenced') {
+      held.lose();
+      return false;
+    }
+    if (written.outcome === 'stopped') held.stop(this.preparation.run.run_id, written.mode);
+    writer.keep_from = last_seq;
+    return true;
+  }
+
+  private async finish(event: EventOf<'REPLY_END'>): Promise<FinishOutcome | undefined> {
+    const { held, writer, resources } = this.stretch;
+    const { run, consumed, history } = this.preparation;
+    const { reply } = this.work.request;
+    let end = writer.hold(event);
+    let removed: HeldEvent | undefined;
+    // On its way before the lease may be given back: a later holder's first number shuts out whatever of this reply is not in the log.
+    writer.send();
+    held.finishing = true;
+    for (let ending = event; ;) {
+      const remove = removed !== undefined;
+      const finish: Finish = {
+        run_id: run.run_id,
+        status: RUN_STATUS[ending.finished_reason],
+        usage: reply.msg.usage,
+        error: reply.msg.error,
+        last_seq: writer.last_seq,
+        step: this.work.recorder.current(),
+        tools: [],
+        consumed,
+        remove,
+        ending: {
+          token: held.lease.token,
+          seq: end.seq,
+          event_id: ending.id,
+          reason: ending.finished_reason,
+          at: ending.created_at,
+        },
+      };
+      const written = await this.stretch.persist(() => resources.store.finish(held.lease, finish));
+      if (written?.outcome === 'stopped') {
+        // Somebody asked to stop the run before its end was on record.
+        if (ending.finished_reason === 'completed') {
+          ending = { ...ending, id: newEventId(), finished_reason: 'interrupted' };
+          reply.apply(ending);
+          end = writer.hold(ending, end.seq);
+        }
+        if (written.mode === 'rollback') removed ??= writer.hold(replyRemoved(run));
+        continue;
+      }
+      if (written === undefined || written.outcome === 'fenced') return written;
+      writer.release(end);
+      if (removed) writer.release(removed);
+      writer.keep_from = writer.last_seq;
+      this.stretch.conclude(removed ? null : reply.msg, history, written.outcome === 'released');
+      return written;
+    }
+  }
+
+  private async park(): Promise<FinishOutcome | undefined> {
+    const { held, writer, resources } = this.stretch;
+    const { run, consumed, history } = this.preparation;
+    const { reply } = this.work.request;
+    writer.send();
+    held.finishing = true;
+    const park = {
+      run_id: run.run_id,
+      usage: reply.msg.usage,
+      open_calls: this.openCalls,
+      last_seq: writer.last_seq,
+      step: this.work.recorder.current(),
+      tools: [],
+      consumed,
+    };
+    const written = await this.stretch.persist(() => resources.store.park(held.lease, park));
+    if (written?.outcome === 'stopped') {
+      // Asked for while the reply came to its rest: the session is still held, and the run goes on to its end.
+      held.finishing = false;
+      held.stop(run.run_id, written.mode);
+      return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }).play();
+    }
+    if (written && written.outcome !== 'fenced') this.stretch.conclude(null, history, false);
+    return written;
+  }
+
+  private reopenedAsIs() {
+    const { reply } = this.work.request;
+    const recorded = this.work.recorder.recorded;
+    return { reply, rewound: null, known: [], unknown: new Set<string>(), recorded, turns: recorded.steps + 1 };
+  }
+
+  /** The log forgot part of the open reply: it is withdrawn and said anew, so that whoever reads from here on has all of it. */
+  private sayAgain(): void {
+    const { writer } = this.stretch;
+    const { msg } = this.work.request.reply;
+    this.stretch.lost = false;
+    const { session_id, run_id } = this.work.request;
+    const now = () => ({ id: newEventId(), created_at: new Date().toISOString(), run_id });
+    const value = { reply_id: msg.id, keep_block_ids: [], usage: null };
+    writer.emit({ type: 'CUSTOM', ...now(), name: 'reply_rewound', value });
+    for (const event of expand([msg], { session_id })) writer.emit({ ...event, id: newEventId(), run_id });
+    const isOpen = msg.content.some((block) => block.finished_at === null && block.type !== 'tool_result');
+    if (this.inModelCall && !isOpen) {
+      writer.emit({ type: 'MODEL_CALL_START', ...now(), reply_id: msg.id, model_name: '' });
+    }
+  }
+
+  /** Now and then a whole reply is watched for breaches of the grammar that every client relies on. */
+  private sampled(): GrammarSample | undefined {
+    if (this.preparation.reopened || Math.random() >= GRAMMAR_SAMPLE) return undefined;
+    const { logger } = this.stretch.resources;
+    const { reply_id } = this.work.request;
+    return new GrammarSample((error) => logger.error({ err: error, reply_id }, 'A reply broke the grammar of events'));
+  }
+}
+
+/** The ledger entry of a call that came to its end. */
+function settledBy(event: AgentEvent, reply: ReplyWork['request']['reply']): ToolCallEntry[] {
+  if (event.type !== 'TOOL_RESULT_END') return [];
+  const result = reply.result(event.tool_call_id) ?? null;
+  return [{ tool_call_id: event.tool_call_id, name: result?.name ?? '', state: 'settled', result }];
+}
+
+const replyRemoved = ({ run_id, reply_id }: { run_id: string; reply_id: string }): AgentEvent => ({
+  type: 'CUSTOM',
+  id: newEventId(),
+  created_at: new Date().toISOString(),
+  run_id,
+  name: 'reply_removed',
+  value: { reply_id },
+});

@@ -1,0 +1,102 @@
+import type { BoundModel, ReplyRequest } from '../core/agent/reply-request.js';
+import { runReply } from '../core/agent/reply.js';
+import type { ReplyHandler } from '../core/agent/supervised-reply.js';
+import { Toolkit } from '../core/agent/toolkit.js';
+import type { AgentEvent } from '../core/events/agent-event.js';
+import { ReplyReducer } from '../core/events/reply-reducer.js';
+import type { Msg } from '../core/messages/message.js';
+import { ModelError } from '../core/models/chat-model.js';
+import { newEventId } from '../platform/ids.js';
+import type { Assembly } from './assembler.js';
+import { ReplyRecorder } from './reply-recorder.js';
+import type { Reopened } from './recovery.js';
+import type { TakenRun, ToolCallEntry } from './run.store.js';
+import type { Stretch } from './stretch.js';
+
+/** What is known about a reply before it is worked on. */
+export interface Preparation {
+  readonly run: TakenRun;
+  readonly history: Msg[];
+  readonly assembly: Assembly | undefined;
+  /** Why the reply can only be closed, if so. */
+  readonly failure: unknown;
+  /** Goes on with what was begun before; null for a reply that starts. */
+  readonly reopened: Reopened | null;
+  /** Signals that have become events when the run ends. */
+  readonly consumed: readonly string[];
+}
+
+/** A reply that is ready to be worked on. */
+export interface ReplyWork {
+  readonly request: ReplyRequest;
+  readonly handler: ReplyHandler;
+  readonly recorder: ReplyRecorder;
+}
+
+const NO_MODEL: BoundModel = {
+  model: {
+    provider: '',
+    name: '',
+    stream: () => {
+      throw new ModelError('setup', 'there is no model to call');
+    },
+  },
+  parameters: {},
+};
+
+export function prepareReply(
+  stretch: Stretch,
+  preparation: Preparation,
+  onToolsStarting: (tools: readonly ToolCallEntry[]) => Promise<void>,
+): ReplyWork {
+  const { run, reopened, assembly, failure, history } = preparation;
+  const { held, resources } = stretch;
+  const { config, logger } = resources;
+  const names = { session_id: held.session_id, run_id: run.run_id };
+  const reply = reopened?.reply ?? ReplyReducer.blank(run.reply_id, assembly?.agent.data.name ?? '');
+  const request: ReplyRequest = {
+    ...names,
+    reply_id: run.reply_id,
+    agent_name: assembly?.agent.data.name ?? reply.msg.name,
+    system_prompt: assembly?.agent.data.system_prompt ?? '',
+    history,
+    reply,
+    model: assembly?.model ?? NO_MODEL,
+    fallback: assembly?.fallback ?? null,
+    toolkit: assembly?.toolkit ?? new Toolkit(),
+    max_iters: assembly?.agent.data.react_config.max_iters ?? 1,
+    start_iter: reopened?.turns ?? 0,
+    max_retries: config.runs.model_retries,
+    signal: held.signal,
+    handover: held.handover,
+    onToolsStarting: (calls) =>
+      onToolsStarting(calls.map(({ id, name }) => ({ tool_call_id: id, name, state: 'started', result: null }))),
+    newId: newEventId,
+    clock: () => new Date(),
+    onModelError: (error, attempt, will) => logger.warn({ err: error, attempt, will, ...names }, 'A model call failed'),
+    onError: (error) => logger.error({ err: error, ...names }, 'A reply met an unexpected error'),
+  };
+  return {
+    request,
+    handler: failure === undefined ? runReply : failing(failure),
+    recorder: new ReplyRecorder(reply, run.run_id, reopened?.recorded),
+  };
+}
+
+/** A reply that cannot be worked on: its supervisor opens and closes it. */
+const failing = (failure: unknown): ReplyHandler =>
+  // eslint-disable-next-line require-yield
+  async function* () {
+    throw failure;
+  };
+
+export function userMessage(message: Msg, run_id: string): AgentEvent {
+  return {
+    type: 'CUSTOM',
+    id: newEventId(),
+    created_at: message.created_at,
+    run_id,
+    name: 'user_message',
+    value: { message },
+  };
+}

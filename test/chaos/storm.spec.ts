@@ -1,0 +1,90 @@
+import { afterEach, expect, it } from '@jest/globals';
+import type { ApiClient } from '../support/client.js';
+import { Follower } from './follower.js';
+import { timesRun } from './ledger.js';
+import { disagreement } from './looks.js';
+import { Chance, FULL, report, SEED } from './seed.js';
+import { Stage } from './stage.js';
+import { Conversation, RunWatch } from './storm-load.js';
+import { forecast, Weather } from './storm-weather.js';
+import { faultsOfTools, faultsOfTranscript, recordResults } from './verdict.js';
+
+const SIZE = FULL ? { conversations: 200, messages: 4, kills: 24 } : { conversations: 24, messages: 2, kills: 4 };
+const TIMEOUT_MS = FULL ? 1_800_000 : 240_000;
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+}, 60_000);
+
+async function countRuns(stage: Stage): Promise<Record<string, number>> {
+  const rows = await stage.sql<{ status: string; count: string }>('SELECT status, count(*) FROM runs GROUP BY status');
+  const counts = Object.fromEntries(rows.map(({ status, count }) => [status, Number(count)]));
+  return { completed: 0, failed: 0, interrupted: 0, ...counts };
+}
+
+async function open(client: ApiClient, chance: Chance, watch: RunWatch): Promise<Conversation[]> {
+  const { agent_id } = await client.demoSession();
+  const conversations: Conversation[] = [];
+  for (let made = 0; made < SIZE.conversations; made += 1) {
+    const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', { agent_id });
+    const follower = new Follower(client, session_id);
+    cleanUp.push(() => follower.close());
+    conversations.push(new Conversation(client, follower, chance.fork(), watch));
+  }
+  return conversations;
+}
+
+it(
+  'conversations go on through a storm, and come out of it whole',
+  async () => {
+    const began = performance.now();
+    const chance = new Chance(SEED);
+    const env = { AERIE_DRAIN_SECONDS: '1', AERIE_RUN_MAX_ATTEMPTS: '100' };
+    const stage = await Stage.open({ ownPostgres: true, env });
+    cleanUp.push(() => stage.close());
+    const client = stage.client();
+    const conversations = await open(client, chance, new RunWatch(stage));
+    const total = (count: (it: Conversation) => number) => conversations.reduce((sum, it) => sum + count(it), 0);
+    const weather = new Weather(stage, chance.fork(), () => total(({ follower }) => follower.seen.length));
+    await weather.start(2);
+
+    let over = false;
+    const storm = weather.run(forecast(chance.fork(), SIZE.kills)).finally(() => (over = true));
+    const talks = conversations.map((conversation) => conversation.talk(SIZE.messages, () => over));
+    await Promise.all([storm, ...talks]);
+    const seconds = Math.round((performance.now() - began) / 1000);
+
+    const pages = await Promise.all(conversations.map(({ session_id }) => client.messages(session_id)));
+    const transcripts = pages.map(({ messages }) => messages);
+    const accepted = total(({ sent }) => sent.length);
+    const runs = await countRuns(stage);
+    const executions = await stage.ledger.executions();
+    const results = recordResults(transcripts);
+    report('storm', {
+      conversations: conversations.length,
+      accepted,
+      ...runs,
+      ...weather.counts,
+      'tool calls': executions.length,
+      'most executions of a non-idempotent call': Math.max(0, ...timesRun(executions, 'record').values()),
+      'unknown outcomes': results.filter(({ state }) => state === 'error').length,
+      repeats: total(({ repeated }) => repeated),
+      events: total(({ follower }) => follower.seen.length),
+      gaps: total(({ follower }) => follower.gaps),
+      rewinds: total(({ follower }) => follower.rewinds),
+      reconnections: total(({ follower }) => follower.connections - 1),
+      seconds,
+    });
+
+    const faults = [
+      ...conversations.flatMap((conversation, index) => faultsOfTranscript(conversation, transcripts[index] ?? [])),
+      ...faultsOfTools(executions, results),
+      ...(await Promise.all(conversations.map(({ follower }) => disagreement(follower, client)))).flat(),
+    ];
+    expect(faults).toEqual([]);
+    // Nothing of this is a reason for a run to fail.
+    expect(runs).toEqual({ completed: accepted, failed: 0, interrupted: 0 });
+  },
+  TIMEOUT_MS,
+);
