@@ -3,6 +3,7 @@ import { APP_GUARD, MetadataScanner } from '@nestjs/core';
 import { Config, ConfigError } from '../platform/config/config.js';
 import { Authenticator } from './authenticator.js';
 import { HeaderAuthenticator, OpenAuthenticator } from './header.authenticator.js';
+import { IdentityService } from './identity.service.js';
 import { JwtAuthenticator } from './jwt.authenticator.js';
 import { PolicyAudit } from './policy.audit.js';
 import { PolicyGuard } from './policy.guard.js';
@@ -30,8 +31,14 @@ export class AuthModule {
       : { provide: Authenticator, inject: [Config], useFactory: fromConfig };
     return {
       module: AuthModule,
-      providers: [authenticator, MetadataScanner, PolicyAudit, { provide: APP_GUARD, useClass: PolicyGuard }],
-      exports: [Authenticator],
+      providers: [
+        authenticator,
+        IdentityService,
+        MetadataScanner,
+        PolicyAudit,
+        { provide: APP_GUARD, useClass: PolicyGuard },
+      ],
+      exports: [Authenticator, IdentityService],
     };
   }
 }

@@ -1,6 +1,7 @@
 import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, type Observable, switchMap } from 'rxjs';
+import { IdentityService } from '../auth/identity.service.js';
 import { EventLog } from '../events/event-log.js';
 import { follow, SlowReaderError } from '../events/follow.js';
 import { Config } from '../platform/config/config.js';
@@ -21,6 +22,7 @@ export class ProtocolInterceptor implements NestInterceptor {
     private readonly registry: ProtocolRegistry,
     private readonly log: EventLog,
     private readonly streams: Streams,
+    private readonly identities: IdentityService,
     private readonly config: Config,
   ) {}
 
@@ -43,6 +45,8 @@ export class ProtocolInterceptor implements NestInterceptor {
     const response = reply.raw;
     const onClose = () => controller.abort();
     response.once('close', onClose);
+    const { headers } = request;
+    const unwatch = this.identities.watch({ headers, body: undefined }, stream.principal, () => controller.abort());
     // A client that left while it was being identified is not heard to close any more.
     if (response.destroyed) controller.abort();
     reply.hijack();
@@ -63,6 +67,7 @@ export class ProtocolInterceptor implements NestInterceptor {
       response.destroy();
     } finally {
       response.off('close', onClose);
+      unwatch();
       leave();
     }
   }

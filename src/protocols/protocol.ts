@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.js';
 import type { EventBatch } from '../events/event-log.js';
 import type { SessionRecord } from '../sessions/session.store.js';
 
@@ -27,6 +28,7 @@ export interface StreamProtocol {
 /** What a stream route returns; the ProtocolInterceptor makes a response of it. */
 export class SessionStream {
   constructor(
+    readonly principal: Principal,
     readonly session: SessionRecord,
     /** Numbers above this are delivered. */
     readonly after: number,

@@ -43,7 +43,7 @@ export class StreamController {
   @Endpoint({
     summary: 'The events of a session',
     description:
-      'Replays what is above the cursor and goes on live, over all runs, until the session is deleted. Each frame has `id: <seq>` and one event as `data`.',
+      'Replays what is above the cursor and goes on live, over all runs, until the session is deleted or the identity of the caller expires. Each frame has `id: <seq>` and one event as `data`.',
     policy: 'sessions:read',
     produces: 'text/event-stream',
     errors: ['session_not_found', 'not_acceptable', 'too_many_streams'],
@@ -58,7 +58,7 @@ export class StreamController {
   ): Promise<SessionStream> {
     const session = await this.sessions.record(principal, id, query.agent_id);
     const after = lastEventId ? cursor('Last-Event-ID', lastEventId, session) : cursor('after', query.after, session);
-    return new SessionStream(session, after, query.protocol);
+    return new SessionStream(principal, session, after, query.protocol);
   }
 }
 

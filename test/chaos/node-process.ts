@@ -28,6 +28,10 @@ export interface NodeProcess {
   thaw(): void;
 }
 
+export function keepOutput(name: string, text: string): void {
+  if (OUTPUT_FOLDER) appendFileSync(join(OUTPUT_FOLDER, `${name}.log`), text);
+}
+
 const running = new Set<NodeProcess>();
 
 /** Starts a node and resolves when it is ready; rejects with its output when it ends instead. */
@@ -48,7 +52,7 @@ export async function startNode(roles: readonly Role[], env: Readonly<Record<str
   let output = '';
   const keep = (text: string) => {
     output = (output + text).slice(-OUTPUT_CHARS);
-    if (OUTPUT_FOLDER) appendFileSync(join(OUTPUT_FOLDER, `${roles.join('-')}-${child.pid}.log`), text);
+    keepOutput(`${roles.join('-')}-${child.pid}`, text);
   };
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', keep);
   const exited = once(child, 'exit').then(([code]) => code as number | null);

@@ -25,6 +25,7 @@ interface Cluster {
 export class Stage {
   api!: NodeProcess;
   private apiPort = 0;
+  private closed = false;
 
   private constructor(
     private readonly options: StageOptions,
@@ -73,7 +74,15 @@ export class Stage {
 
   /** Like `sql`, for as long as it takes while PostgreSQL is being restarted. */
   patientSql<T = Record<string, unknown>>(text: string): Promise<T[]> {
-    return eventually(() => this.sql<T>(text).catch(() => undefined), 60_000);
+    return eventually(() => {
+      this.throwIfClosed();
+      return this.sql<T>(text).catch(() => undefined);
+    }, 60_000);
+  }
+
+  /** For whoever tries again and again: a suite that has failed must not leave it behind. */
+  throwIfClosed(): void {
+    if (this.closed) throw new Error('the stage is closed');
   }
 
   /** What Redis itself holds. */
@@ -100,6 +109,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await endAllNodes();
     await this.server.stop();
     await this.ledger.drop();

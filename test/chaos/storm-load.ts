@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ApiClient } from '../support/client.js';
 import { eventually } from '../support/eventually.js';
 import type { Follower } from './follower.js';
 import { TERMINAL } from './looks.js';
@@ -18,8 +17,10 @@ export interface Sent {
 }
 
 /** Says it until it is accepted, under one id; whatever became of an attempt that was not answered. */
-export async function send(client: ApiClient, session_id: string, id: string, text: string): Promise<string> {
+export async function send(stage: Stage, session_id: string, id: string, text: string): Promise<string> {
+  const client = stage.client();
   for (;;) {
+    stage.throwIfClosed();
     const answer = await client
       .request<{ run_id: string }>('POST', '/chat', { session_id, input: { id, content: text } })
       .catch(() => undefined);
@@ -72,7 +73,7 @@ export class Conversation {
   repeated = 0;
 
   constructor(
-    private readonly client: ApiClient,
+    private readonly stage: Stage,
     readonly follower: Follower,
     private readonly chance: Chance,
     private readonly watch: RunWatch,
@@ -95,11 +96,11 @@ export class Conversation {
   private async say(): Promise<string> {
     const id = randomUUID();
     const text = makeText(this.chance, `${this.session_id}/${this.sent.length}`);
-    const run_id = await send(this.client, this.session_id, id, text);
+    const run_id = await send(this.stage, this.session_id, id, text);
     this.sent.push({ id, run_id });
     if (this.chance.hits(0.3)) {
       this.repeated += 1;
-      const again = await send(this.client, this.session_id, id, text);
+      const again = await send(this.stage, this.session_id, id, text);
       if (again !== run_id) throw new Error(`message ${id} was accepted twice, as ${run_id} and ${again}`);
     }
     return run_id;

@@ -1,5 +1,5 @@
 import { eventually } from '../support/eventually.js';
-import type { NodeProcess } from './node-process.js';
+import { keepOutput, type NodeProcess } from './node-process.js';
 import type { Chance } from './seed.js';
 import type { Stage } from './stage.js';
 
@@ -32,9 +32,11 @@ export class Weather {
   }
 
   private async perform(act: Act): Promise<void> {
+    note(act, this.workers);
     switch (act) {
       case 'kill': {
         const worker = await this.busyWorker();
+        note('killed', [worker]);
         await worker.kill();
         this.counts.kills += 1;
         await this.replace(worker);
@@ -42,6 +44,7 @@ export class Weather {
       }
       case 'roll': {
         const worker = await this.busyWorker();
+        note('asked to stop', [worker]);
         const [code] = await Promise.all([worker.stop(), this.replace(worker)]);
         if (code !== 0) throw new Error(`a worker that was asked to stop ended with ${code}:\n${worker.output()}`);
         this.counts.rolls += 1;
@@ -80,6 +83,9 @@ export class Weather {
     this.workers[this.workers.indexOf(worker)] = another;
   }
 }
+
+const note = (what: string, nodes: readonly NodeProcess[]): void =>
+  keepOutput('weather', `${Date.now()} ${what} ${nodes.map(({ pid }) => pid).join(' ')}\n`);
 
 /** Every kind of act, and the more kills the longer the storm; in an order that chance chooses. */
 export function forecast(chance: Chance, kills: number): Act[] {

@@ -1,5 +1,4 @@
 import { afterEach, expect, it } from '@jest/globals';
-import type { ApiClient } from '../support/client.js';
 import { Follower } from './follower.js';
 import { timesRun } from './ledger.js';
 import { disagreement } from './looks.js';
@@ -23,14 +22,16 @@ async function countRuns(stage: Stage): Promise<Record<string, number>> {
   return { completed: 0, failed: 0, interrupted: 0, ...counts };
 }
 
-async function open(client: ApiClient, chance: Chance, watch: RunWatch): Promise<Conversation[]> {
+async function open(stage: Stage, chance: Chance): Promise<Conversation[]> {
+  const client = stage.client();
+  const watch = new RunWatch(stage);
   const { agent_id } = await client.demoSession();
   const conversations: Conversation[] = [];
   for (let made = 0; made < SIZE.conversations; made += 1) {
     const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', { agent_id });
     const follower = new Follower(client, session_id);
     cleanUp.push(() => follower.close());
-    conversations.push(new Conversation(client, follower, chance.fork(), watch));
+    conversations.push(new Conversation(stage, follower, chance.fork(), watch));
   }
   return conversations;
 }
@@ -44,7 +45,7 @@ it(
     const stage = await Stage.open({ ownPostgres: true, env });
     cleanUp.push(() => stage.close());
     const client = stage.client();
-    const conversations = await open(client, chance, new RunWatch(stage));
+    const conversations = await open(stage, chance);
     const total = (count: (it: Conversation) => number) => conversations.reduce((sum, it) => sum + count(it), 0);
     const weather = new Weather(stage, chance.fork(), () => total(({ follower }) => follower.seen.length));
     await weather.start(2);

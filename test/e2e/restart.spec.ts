@@ -109,18 +109,50 @@ describe('an embedded service that is killed', () => {
 });
 
 describe('a service that is asked to stop', () => {
-  it('lets a short reply end, says goodbye to its streams, and ends with 0', async () => {
-    const service = await started({});
+  it('leaves a reply at the next step, says goodbye to its streams, and ends with 0; the reply goes on with the next start', async () => {
+    const dataDir = await dataFolder();
+    const service = await started({ dataDir });
     const client = new ApiClient(service.url);
     const { session_id } = await client.demoSession();
     const watch = await client.stream(session_id, '?after=0');
-    await client.say(session_id, '/say one\n/sleep 400\n/say two');
+    const { run_id } = await client.say(session_id, '/say one\n/sleep 3600000\n/say two');
     await watch.until(isDelta('one'));
-    const code = service.stop();
-    await watch.replies();
+    expect(await service.stop()).toBe(0);
     await watch.end();
     expect(watch.raw.trimEnd().split('\n').at(-1)).toMatch(/^retry: \d+$/);
-    expect(await code).toBe(0);
+    const again = new ApiClient((await started({ dataDir })).url);
+    const after = await again.stream(session_id, `?after=${lastSeq(watch)}`);
+    await after.until(isDelta('one'));
+    await again.ok('POST', `/runs/${run_id}/cancel`);
+    await after.replies();
+    const run = await again.ok('GET', `/runs/${run_id}`);
+    expect(run).toMatchObject({
+      status: 'interrupted',
+      attempt: 1,
+      stop: { requested_by: 'alice', mode: 'interrupt' },
+    });
+    after.close();
+  });
+
+  it('waits for a tool that runs, and another node does not run it again', async () => {
+    const database = await createTestDatabase();
+    cleanUp.push(() => database.drop());
+    const env = { DATABASE_URL: database.url, AERIE_ENCRYPTION_KEYS: randomBytes(32).toString('base64') };
+    const first = await started({ env });
+    const client = new ApiClient(first.url);
+    const { session_id } = await client.demoSession();
+    const watch = await client.stream(session_id, '?after=0');
+    await client.say(session_id, '/tool calculator {"expression":"6*7"}\n/then\n/sleep 600000\n/then\n/say end');
+    await watch.until(({ event }) => event.type === 'TOOL_RESULT_END');
+    expect(await first.stop()).toBe(0);
+    const again = new ApiClient((await started({ env })).url);
+    const after = await again.stream(session_id, '?after=latest');
+    await again.ok('POST', `/sessions/${session_id}/interrupt`);
+    await after.replies();
+    const { messages } = await again.messages(session_id);
+    const results = messages.flatMap((it) => it.content).filter((block) => block.type === 'tool_result');
+    expect(results).toMatchObject([{ state: 'success' }]);
+    after.close();
   });
 
   it('hands a long reply over to its next start', async () => {

@@ -22,7 +22,7 @@ const HEADERS = {
 let rig: Rig;
 let client: ApiClient;
 let model: OpenAiServer;
-let ids: Ids;
+let ids: Omit<Ids, 'run'>;
 
 beforeAll(async () => {
   model = await startOpenAiServer();
@@ -36,7 +36,7 @@ afterAll(async () => {
   await model.stop();
 });
 
-async function openAiSession(api_key: string): Promise<Ids> {
+async function openAiSession(api_key: string): Promise<Omit<Ids, 'run'>> {
   const data = { type: 'openai_credential', name: 'ours', api_key, base_url: model.url };
   const { credential_id } = await client.ok<{ credential_id: string }>('POST', '/credential', { data });
   const chat_model_config = { type: 'openai_credential', credential_id, model: 'local' };
@@ -100,8 +100,10 @@ describe('no canary appears', () => {
     const builder = new RequestBuilder(document);
     const gets = routesOf(document).filter((route) => route.method === 'GET' && !route.path.endsWith('/stream'));
     expect(gets.length).toBeGreaterThan(10);
+    const { runs } = await client.ok<{ runs: [{ id: string }] }>('GET', `/sessions/${ids.session}/runs`);
+    const [run] = runs;
     for (const route of gets) {
-      const answer = await client.request('GET', builder.build(route, ids).path);
+      const answer = await client.request('GET', builder.build(route, { ...ids, run: run.id }).path);
       expect([route.name, answer.status]).toEqual([route.name, 200]);
       expect(answer.text + JSON.stringify([...answer.headers])).not.toContain('canary');
     }

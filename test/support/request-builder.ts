@@ -1,6 +1,6 @@
 import { type OpenApi, resolve, type Route, type Schema } from './openapi.js';
 
-export const KINDS = ['agent', 'credential', 'session'] as const;
+export const KINDS = ['agent', 'credential', 'session', 'run'] as const;
 export type Kind = (typeof KINDS)[number];
 export type Ids = Record<Kind, string>;
 
@@ -18,13 +18,18 @@ export interface BuiltRequest {
 }
 
 /** First segment of a path to what its `{id}` names. */
-const PATHS: Record<string, Kind> = { agent: 'agent', credential: 'credential', sessions: 'session' };
+const PATHS: Record<string, Kind> = { agent: 'agent', credential: 'credential', sessions: 'session', runs: 'run' };
 
 /** Properties that name something a caller owns. */
 const REFERENCES: Record<string, Kind> = { agent_id: 'agent', credential_id: 'credential', session_id: 'session' };
 
-/** Names a client gives to what it makes; they refer to nothing. */
-const CHOSEN = new Set(['POST /sessions body.session_id', 'POST /chat body.input.id']);
+/** Names a client gives to what it makes, or that need not be there: they refer to nothing. */
+const CHOSEN = new Set([
+  'POST /sessions body.session_id',
+  'POST /chat body.input.id',
+  'POST /stop body.session_id',
+  'POST /stop body.user_id',
+]);
 
 /** Ids of rows that are no resource of their own: they only mean something inside what the caller owns. */
 const LOCAL = new Set(['before', 'cursor']);
@@ -36,6 +41,8 @@ const EXAMPLES: Record<string, unknown> = {
   model: 'demo-1',
   content: 'hello',
   provider: 'demo_credential',
+  session_id: 'anything',
+  user_id: 'alice',
 };
 
 /** Builds the request of any operation of a document; throws for what it does not know how to fill in. */
