@@ -13,7 +13,7 @@ export const ACCEPT = `
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
       n int, tenant_id text, session_id uuid, user_id text, run_id uuid, reply_id uuid, input_id uuid, owner text, lease_ms int,
       has_slot bool, rejects bool, coalesce_ms int, max_pending int, session_version int, config_version bigint,
-      count int, messages jsonb)
+      count int, message_ids text[], messages jsonb)
   ), l AS MATERIALIZED (
     SELECT x.*, l.lease_owner, l.lease_token, l.lease_run_id, l.last_seq, l.pending, l.signals, l.waiting_run_id, l.collect_run_id,
            (l.collect_until IS NOT NULL AND l.collect_until > clock_timestamp()) AS collects
@@ -23,8 +23,8 @@ export const ACCEPT = `
     SELECT l.*, CASE
       WHEN s.id IS NULL THEN 'gone'
       WHEN s.version <> l.session_version OR coalesce(v.version, 0) <> l.config_version THEN 'stale'
-      WHEN EXISTS (SELECT 1 FROM jsonb_array_elements(l.messages) e JOIN messages m
-                   ON m.tenant_id = l.tenant_id AND m.session_id = l.session_id AND m.reply_id = e->>'id' AND m.step = 0) THEN 'duplicate'
+      WHEN EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = l.tenant_id AND m.session_id = l.session_id
+                   AND m.reply_id = ANY(l.message_ids)) THEN 'duplicate'
       WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.pending > 0 OR l.waiting_run_id IS NOT NULL) THEN 'busy'
       WHEN l.collects THEN 'joined'
       WHEN l.pending >= l.max_pending THEN 'full'
@@ -90,6 +90,7 @@ export interface AcceptItem {
   readonly session_version: number;
   readonly config_version: number;
   readonly count: number;
+  readonly message_ids: readonly string[];
   readonly messages: readonly { id: string; data: unknown }[];
 }
 

@@ -292,6 +292,7 @@ function acceptItem(principal: Principal, input: RunInput, taker: Taker, maxPend
     session_version: input.session_version,
     config_version: input.config_version,
     count: input.messages.length,
+    message_ids: input.messages.map((message) => message.id),
     messages: input.messages.map((message) => ({ id: message.id, data: toStep(message) })),
   };
 }
