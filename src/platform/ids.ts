@@ -1,9 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { v7, validate } from 'uuid';
 
-/** A new UUIDv7 for a row: made in the process, ordered by time, also within one millisecond. */
-export const newId = (): string => v7();
-
 /** Whether a text has the shape of a UUID (any version), so that it may be compared with an id column. */
 export const isUuid = (text: string): boolean => validate(text);
 
@@ -11,12 +8,32 @@ const RANDOM = 16;
 const pool = Buffer.alloc(RANDOM * 512);
 let used = pool.length;
 
-/** A new UUIDv7 for an event or block: its randomness comes from a pool, since one draw from the system costs more than a delta does. */
-export function newEventId(): string {
+/** Randomness from a pool: one draw from the system costs more than a whole delta does. */
+function randomness(): Uint8Array {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
   used += RANDOM;
-  return v7({ random: pool.subarray(used - RANDOM, used) });
+  return pool.subarray(used - RANDOM, used);
 }
+
+let msecs = 0;
+let seq = 0;
+
+/** A new UUIDv7 for a row: made in the process, ordered by time, also within one millisecond. */
+export function newId(): string {
+  const random = randomness();
+  const now = Date.now();
+  if (now > msecs) {
+    msecs = now;
+    // Half the range is left to count in.
+    seq = Buffer.from(random.buffer, random.byteOffset, RANDOM).readUInt32BE(6) >>> 1;
+  } else {
+    seq += 1;
+  }
+  return v7({ random, msecs, seq });
+}
+
+/** A new UUIDv7 for an event or block: ordered by time. */
+export const newEventId = (): string => v7({ random: randomness() });

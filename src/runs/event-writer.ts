@@ -30,8 +30,8 @@ const HIGH_WATER = 4 * 1024 * 1024;
 const RETRY_MS = { first: 50, max: 2000 };
 
 /**
- * Numbers the events of a session and brings them to its log. The first event of a reply leaves at once; what follows is gathered for
- * one turn of the event loop, or while an append is under way, and goes as one batch. Serialised once, here.
+ * Numbers the events of a session and brings them to its log. What is said in one turn of the event loop, or while an append is under way,
+ * goes as one batch. Serialised once, here.
  */
 export class EventWriter {
   /** Numbers below this may be trimmed from the log. */
@@ -73,9 +73,8 @@ export class EventWriter {
     return this.text.length > HIGH_WATER && !this.failing;
   }
 
-  emit(event: AgentEvent, immediately = false): number {
+  emit(event: AgentEvent): number {
     this.release(this.hold(event));
-    if (immediately) this.send();
     return this.seq;
   }
 

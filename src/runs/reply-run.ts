@@ -50,7 +50,7 @@ export class ReplyRun {
       this.sample?.see(event);
       switch (event.type) {
         case 'REPLY_START': {
-          const seq = writer.emit(event, true);
+          const seq = writer.emit(event);
           recorder.position ||= seq;
           if (reopened && !(await this.sayKnown(reopened.known, reopened.unknown))) return LEFT;
           break;
