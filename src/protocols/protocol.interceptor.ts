@@ -1,6 +1,7 @@
 import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { from, type Observable, switchMap } from 'rxjs';
+import type { ServerResponse } from 'node:http';
+import { map, type Observable } from 'rxjs';
 import { IdentityService } from '../auth/identity.service.js';
 import { EventLog } from '../events/event-log.js';
 import { follow, SlowReaderError } from '../events/follow.js';
@@ -31,73 +32,53 @@ export class ProtocolInterceptor implements NestInterceptor {
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     return next.handle().pipe(
-      switchMap((result: unknown) => {
+      map((result: unknown) => {
         if (!(result instanceof SessionStream)) throw new Error('a stream route must return a SessionStream');
-        return from(this.serve(result, request, reply));
+        this.open(result, request, reply);
       }),
     );
   }
 
-  private async serve(stream: SessionStream, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { session } = stream;
+  /** Answers, and lets go of the request: what the framework keeps for one would stay as long as the stream, many times its size. */
+  private open(stream: SessionStream, request: FastifyRequest, reply: FastifyReply): void {
+    const { session, principal } = stream;
     const protocol = this.registry.choose(stream.protocol, request.headers.accept);
     const { controller, leave } = this.streams.enter(session.tenant_id, this.config.streams.max_per_tenant);
-    const response = reply.raw;
-    const onClose = () => controller.abort();
-    response.once('close', onClose);
     const { headers } = request;
-    const unwatch = this.identities.watch({ headers, body: undefined }, stream.principal, () => controller.abort());
+    const response = reply.raw;
+    const unwatch = this.identities.watch({ headers, body: undefined }, principal, () => controller.abort());
+    reply.hijack();
     // A client that left while it was being identified is not heard to close any more.
     if (response.destroyed) controller.abort();
-    reply.hijack();
+    response.once('close', () => controller.abort());
+    response.writeHead(200, { ...headersOf(reply), ...streamHeaders(protocol) });
+    response.write(protocol.preamble);
+    void this.serve(stream, protocol.encoder(session), response, controller.signal).finally(() => {
+      unwatch();
+      leave();
+    });
+  }
+
+  private async serve(
+    { session, after }: SessionStream,
+    encoder: StreamEncoder,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { heartbeat_ms, buffer_bytes } = this.config.streams;
+    const followed = follow(
+      this.log,
+      { tenant_id: session.tenant_id, session_id: session.id },
+      { after, committed: session.last_seq, live: session.is_running, signal, max_buffer: buffer_bytes },
+    );
     try {
-      const encoder = protocol.encoder(session);
-      response.writeHead(200, { ...headersOf(reply), ...streamHeaders(protocol) });
-      response.write(protocol.preamble);
-      await pump(this.chunks(stream, encoder, controller.signal), response, {
-        heartbeat: () => encoder.heartbeat(),
-        heartbeat_ms: this.config.streams.heartbeat_ms,
-        signal: controller.signal,
-      });
-      if (controller.signal.aborted && !response.destroyed) response.write(encoder.goodbye());
+      await pump(followed, encoder, response, { heartbeat_ms, signal });
+      if (signal.aborted && !response.destroyed) response.write(encoder.goodbye());
       response.end();
     } catch (error) {
       if (error instanceof SlowReaderError) this.logger.warn({ session_id: session.id }, 'A slow stream was cut off');
       else this.logger.error({ err: error, session_id: session.id }, 'A stream broke off');
       response.destroy();
-    } finally {
-      response.off('close', onClose);
-      unwatch();
-      leave();
-    }
-  }
-
-  private async *chunks(
-    stream: SessionStream,
-    encoder: StreamEncoder,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    const { session, after } = stream;
-    const ref = { tenant_id: session.tenant_id, session_id: session.id };
-    const followed = follow(this.log, ref, {
-      after,
-      committed: session.last_seq,
-      live: session.is_running,
-      signal,
-      max_buffer: this.config.streams.buffer_bytes,
-    });
-    for await (const item of followed) {
-      switch (item.type) {
-        case 'batch':
-          yield encoder.batch(item.batch);
-          break;
-        case 'gap':
-          yield encoder.gap(item.up_to);
-          break;
-        case 'end':
-          yield encoder.end();
-          return;
-      }
     }
   }
 }

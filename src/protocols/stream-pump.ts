@@ -1,33 +1,46 @@
 import type { ServerResponse } from 'node:http';
+import type { Followed } from '../events/follow.js';
+import type { StreamEncoder } from './protocol.js';
 
 export interface PumpOptions {
-  readonly heartbeat: () => Uint8Array;
   readonly heartbeat_ms: number;
   /** Aborts when the client is gone or the process goes. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Writes chunks to a raw response as they come, waits while the client does not read, and says a heartbeat when it has been quiet.
- * Ends when the chunks end or the signal aborts; the response itself is left open to the caller.
+ * Writes what a follower sees to a raw response as it comes, in the words of the encoder; waits while the client does not read, and says a
+ * heartbeat when it has been quiet. Ends with the session or when the signal aborts; the response itself is left open to the caller.
  */
 export async function pump(
-  chunks: AsyncIterable<Uint8Array>,
+  followed: AsyncIterable<Followed>,
+  encoder: StreamEncoder,
   response: ServerResponse,
   options: PumpOptions,
 ): Promise<void> {
   let written = performance.now();
   const timer = setInterval(() => {
     if (response.writableNeedDrain || performance.now() - written < options.heartbeat_ms / 2) return;
-    response.write(options.heartbeat());
+    response.write(encoder.heartbeat());
   }, options.heartbeat_ms);
   try {
-    for await (const chunk of chunks) {
+    for await (const item of followed) {
       written = performance.now();
-      if (!response.write(chunk) && !(await drained(response, options.signal))) return;
+      if (!response.write(encode(encoder, item)) && !(await drained(response, options.signal))) return;
     }
   } finally {
     clearInterval(timer);
+  }
+}
+
+function encode(encoder: StreamEncoder, item: Followed): Uint8Array {
+  switch (item.type) {
+    case 'batch':
+      return encoder.batch(item.batch);
+    case 'gap':
+      return encoder.gap(item.up_to);
+    case 'end':
+      return encoder.end();
   }
 }
 

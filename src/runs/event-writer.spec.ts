@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AgentEvent } from '../core/events/agent-event.js';
-import { type AppendBatch, type AppendResult } from '../events/event-log.js';
+import { EventLog, type AppendBatch, type AppendResult, type SessionRef } from '../events/event-log.js';
 import { eachFrame } from '../events/frames.js';
 import { LocalEventLog } from '../events/local-event-log.js';
 import { EventWriter, type WriterOptions } from './event-writer.js';
@@ -17,20 +17,20 @@ const delta = (text: string): AgentEvent => ({
   delta: text,
 });
 
-function open(log: LocalEventLog, options: Partial<WriterOptions> = {}): EventWriter {
+function open(log: EventLog, options: Partial<WriterOptions> = {}): EventWriter {
   const lease = { ...REF, owner: 'n', token: 1 };
   const verify = () => Promise.resolve(true);
   const ignore = () => undefined;
   return new EventWriter(log, { lease, seq: 0, prev: 0, verify, onFenced: ignore, onError: ignore, ...options });
 }
 
-async function seqs(log: LocalEventLog): Promise<number[]> {
+async function seqs(log: EventLog): Promise<number[]> {
   const batches = await log.read(REF, 0, 100_000);
   return batches.flatMap((batch) => [...eachFrame(batch.frames)].map((it) => it.seq));
 }
 
 /** Resolves when the event of this number has been appended. */
-function heard(log: LocalEventLog, seq: number): Promise<void> {
+function heard(log: EventLog, seq: number): Promise<void> {
   return new Promise((resolve) => {
     void log.subscribe(REF, (signal) => {
       if (signal.type === 'batch' && signal.batch.last >= seq) resolve();
@@ -60,6 +60,37 @@ class GatedLog extends LocalEventLog {
   }
 }
 
+/** A log on a server that may be replaced by another one. */
+class ReplaceableLog extends EventLog {
+  generation = 0;
+  looks = 0;
+  server = new LocalEventLog(LIMITS);
+
+  append = (batch: AppendBatch) => this.server.append(batch);
+  read = (ref: SessionRef, after: number, limit: number) => this.server.read(ref, after, limit);
+  subscribe = (...args: Parameters<EventLog['subscribe']>) => this.server.subscribe(...args);
+  remove = (ref: SessionRef) => this.server.remove(ref);
+  top = (ref: SessionRef) => {
+    this.looks++;
+    return this.server.top(ref);
+  };
+
+  /** The connection was lost; what answers now has the first `kept` batches. */
+  async replace(kept: number): Promise<void> {
+    const before = await this.server.read(REF, 0, kept);
+    this.generation++;
+    this.server = new LocalEventLog(LIMITS);
+    for (const { prev, first, last, frames } of before) {
+      const at = { ...REF, token: 1, keep_from: 0, create: true };
+      await this.server.append({ ...at, prev, first, last, frames: frames.toString() });
+    }
+  }
+}
+
+async function texts(log: EventLog): Promise<string[]> {
+  return (await log.read(REF, 0, 100)).map((batch) => /"delta":"(\w+)"/.exec(batch.frames.toString())?.[1] ?? '');
+}
+
 describe('EventWriter', () => {
   it('gathers what one turn of the event loop says into one batch', async () => {
     const log = new GatedLog();
@@ -69,10 +100,11 @@ describe('EventWriter', () => {
     expect(log.batches.map(({ prev, first, last }) => [prev, first, last])).toEqual([[0, 1, 200]]);
   });
 
-  it('sends an urgent event at once, and the rest behind it', async () => {
+  it('sends at once when it is told to, and the rest behind it', async () => {
     const log = new GatedLog();
     const writer = open(log);
-    writer.emit(delta('first'), true);
+    writer.emit(delta('first'));
+    writer.send();
     for (let i = 0; i < 10; i++) writer.emit(delta(`${i}`));
     await writer.flushed();
     expect(log.batches.map(({ prev, first, last }) => [prev, first, last])).toEqual([
@@ -85,7 +117,8 @@ describe('EventWriter', () => {
     for (let ticks = 0; ticks < 40; ticks++) {
       const log = new GatedLog();
       const writer = open(log);
-      writer.emit(delta('one'), true);
+      writer.emit(delta('one'));
+      writer.send();
       for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
       writer.emit(delta('two'));
       await writer.flushed();
@@ -102,7 +135,8 @@ describe('EventWriter', () => {
           if (signal.type === 'batch' && signal.batch.last === 2) resolve();
         });
       });
-      writer.emit(delta('one'), true);
+      writer.emit(delta('one'));
+      writer.send();
       for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
       writer.emit(delta('two'));
       await heard;
@@ -128,7 +162,8 @@ describe('EventWriter', () => {
     const errors: unknown[] = [];
     const writer = open(log, { onError: (error) => errors.push(error) });
     const arrived = heard(log, 2);
-    writer.emit(delta('a'), true);
+    writer.emit(delta('a'));
+    writer.send();
     writer.emit(delta('b'));
     await writer.flushed();
     expect(await seqs(log)).toEqual([]);
@@ -142,7 +177,8 @@ describe('EventWriter', () => {
     const writer = open(log);
     log.failures = 2;
     const failed = new Promise<void>((resolve) => void writer.flushed().then(resolve));
-    writer.emit(delta('first'), true);
+    writer.emit(delta('first'));
+    writer.send();
     await failed;
     await writer.flushed();
     for (let i = 0; i < 12; i++) writer.emit(delta('x'.repeat(1_000_000)));
@@ -159,7 +195,8 @@ describe('EventWriter', () => {
     let openGate = () => undefined as void;
     log.gate = new Promise((resolve) => (openGate = resolve));
     const writer = open(log);
-    writer.emit(delta('x'), true);
+    writer.emit(delta('x'));
+    writer.send();
     for (let i = 0; i < 5; i++) writer.emit(delta('y'.repeat(1_000_000)));
     expect(writer.congested).toBe(true);
     openGate();
@@ -191,5 +228,121 @@ describe('EventWriter', () => {
     await old.flushed();
     expect(fenced).toBe(1);
     expect(await seqs(log)).toEqual([1, 1001]);
+  });
+});
+
+describe('EventWriter: an event that is said otherwise', () => {
+  it('keeps the number it was held under', async () => {
+    const log = new GatedLog();
+    const writer = open(log);
+    const first = writer.hold(delta('first'));
+    const second = writer.hold(delta('second'), first.seq);
+    expect([second.seq, writer.last_seq]).toEqual([1, 1]);
+    const removed = writer.hold(delta('removed'));
+    writer.release(second);
+    writer.release(removed);
+    await writer.flushed();
+    expect(await seqs(log)).toEqual([1, 2]);
+    expect((await texts(log)).join()).toBe('second');
+  });
+});
+
+describe('EventWriter: settle', () => {
+  it('waits for a bus that is away, unlike flushed', async () => {
+    const log = new GatedLog();
+    log.failures = 2;
+    const writer = open(log);
+    expect(writer.settled).toBe(true);
+    writer.emit(delta('a'));
+    await writer.flushed();
+    expect([writer.settled, await seqs(log)]).toEqual([false, []]);
+    await writer.settle();
+    expect([writer.settled, await seqs(log)]).toEqual([true, [1]]);
+  });
+
+  it('ends when the writer is stopped', async () => {
+    const log = new GatedLog();
+    log.gate = new Promise(() => undefined);
+    const writer = open(log);
+    writer.emit(delta('a'));
+    const settled = writer.settle();
+    writer.stop();
+    await settled;
+    expect([writer.settled, await seqs(log)]).toEqual([true, []]);
+  });
+});
+
+describe('EventWriter: onLost', () => {
+  async function setUp(...said: string[]) {
+    const log = new ReplaceableLog();
+    const counts = { lost: 0, fenced: 0 };
+    const verdict = { exists: true };
+    const writer = open(log, {
+      verify: () => Promise.resolve(verdict.exists),
+      onLost: () => counts.lost++,
+      onFenced: () => counts.fenced++,
+    });
+    const say = async (text: string) => {
+      writer.emit(delta(text));
+      await writer.flushed();
+    };
+    for (const text of said) await say(text);
+    return { log, counts, verdict, say };
+  }
+
+  it('is told of a log that is missing after it had acknowledged, once', async () => {
+    const { log, counts, say } = await setUp('a', 'b');
+    log.server = new LocalEventLog(LIMITS);
+    await say('c');
+    await say('d');
+    expect([counts.lost, await seqs(log)]).toEqual([1, [3, 4]]);
+  });
+
+  it('is told of a server that lacks what was acknowledged, once', async () => {
+    const { log, counts, say } = await setUp('a', 'b');
+    await log.replace(1);
+    await say('c');
+    await say('d');
+    expect([counts.lost, await seqs(log)]).toEqual([1, [1, 3, 4]]);
+  });
+
+  it('is told of an empty server, once', async () => {
+    const { log, counts, say } = await setUp('a', 'b');
+    await log.replace(0);
+    await say('c');
+    await say('d');
+    expect([counts.lost, await seqs(log)]).toEqual([1, [3, 4]]);
+  });
+
+  it('is told again of what is lost again', async () => {
+    const { log, counts, say } = await setUp('a');
+    await log.replace(0);
+    await say('b');
+    await log.replace(0);
+    await say('c');
+    expect(counts.lost).toBe(2);
+  });
+
+  it('is not told when nothing was lost; the log is looked at once for a new connection', async () => {
+    const { log, counts, say } = await setUp('a', 'b');
+    await log.replace(2);
+    await say('c');
+    await say('d');
+    expect([counts.lost, log.looks, await seqs(log)]).toEqual([0, 1, [1, 2, 3, 4]]);
+  });
+
+  it('is not told when nothing was acknowledged before', async () => {
+    const { log, counts, say } = await setUp();
+    await log.replace(0);
+    await say('a');
+    expect([counts.lost, log.looks, await seqs(log)]).toEqual([0, 0, [1]]);
+  });
+
+  it('is not told of a deleted session', async () => {
+    const { log, counts, verdict, say } = await setUp('a');
+    await log.replace(0);
+    verdict.exists = false;
+    await say('b');
+    expect([counts, await seqs(log)]).toEqual([{ lost: 0, fenced: 1 }, []]);
   });
 });

@@ -6,8 +6,8 @@ import { expand } from '../../src/core/events/expand.js';
 import type { Msg } from '../../src/core/messages/message.js';
 import { frame } from '../../src/events/frames.js';
 import { eventually } from '../support/eventually.js';
+import { difference } from './difference.js';
 import { Follower } from './follower.js';
-import { difference } from './verdict.js';
 
 // The suites beside this one stand on the follower: here it is shown what it lets pass and what it does not.
 

@@ -4,10 +4,10 @@ import { eachFrame } from '../../src/events/frames.js';
 import { eventsKey } from '../../src/platform/redis/keys.js';
 import type { ApiClient } from '../support/client.js';
 import { eventually } from '../support/eventually.js';
+import { difference } from './difference.js';
 import type { Followed, Follower } from './follower.js';
 import type { NodeProcess } from './node-process.js';
 import type { Stage } from './stage.js';
-import { difference } from './verdict.js';
 
 export const TERMINAL = ['completed', 'failed', 'interrupted', 'cancelled'];
 

@@ -42,6 +42,7 @@ export async function startNode(roles: readonly Role[], env: Readonly<Record<str
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
+
       PORT: '0',
       LOG_LEVEL: 'warn',
       AERIE_ROLES: roles.join(','),

@@ -193,3 +193,26 @@ describe('a log that is lost together with its owner', () => {
     },
   );
 });
+
+describe('a log that is lost while its owner lives', () => {
+  it.each(['emptied', 'killed'])('is said anew when Redis was %s, so that nobody misses anything', async (how) => {
+    await stage.worker();
+    const { run_id } = await client.say(session_id, script('l', 60, 50));
+    const behind = follow();
+    await behind.until((event) => event.type === 'TEXT_BLOCK_START');
+    behind.pause();
+    await follower.until(isDelta('tok3 '));
+    if (how === 'emptied') await stage.redis((redis) => redis.flushall());
+    else {
+      await stage.killRedis();
+      await stage.reviveRedis();
+    }
+    await follower.until(isRewind);
+    behind.resume();
+    expect(await ended(stage, run_id)).toMatchObject({ status: 'completed', attempt: 1 });
+    await expectGoodEnd('l', `Redis ${how} beside a living owner`);
+    await expectAgreement(behind, client);
+    await expectOneEndEach(behind, client);
+    expect(behind.gaps).toBeGreaterThan(0);
+  });
+});

@@ -1,24 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
-import type { EventLog, Signal } from '../../src/events/event-log.js';
-import { follow, type Followed, SlowReaderError } from '../../src/events/follow.js';
-import { eachFrame, frame } from '../../src/events/frames.js';
+import type { EventLog } from '../../src/events/event-log.js';
+import { follow, SlowReaderError } from '../../src/events/follow.js';
 import { LocalEventLog } from '../../src/events/local-event-log.js';
 import { RedisEventLog } from '../../src/events/redis-event-log.js';
 import { Resources } from '../../src/platform/lifecycle/resources.js';
-import { eventsKey } from '../../src/platform/redis/keys.js';
 import { openBus } from '../../src/platform/redis/redis.module.js';
-import { startRedis } from '../support/redis.js';
+import { Fixture, LIMITS } from './event-log-support.js';
 
-const LIMITS = { max_entries: 16, ttl_seconds: 60 };
 const resources = new Resources();
-let commands: Redis;
 let redisLog: RedisEventLog;
 
 beforeAll(async () => {
   const bus = await openBus(resources, process.env.AERIE_TEST_REDIS_URL ?? '');
-  commands = bus.commands;
   redisLog = new RedisEventLog(bus.commands, bus.pubsub, LIMITS);
 });
 afterAll(() => resources.stop());
@@ -110,6 +104,15 @@ describe.each<[string, () => EventLog]>([
     await follower.done;
     expect(follower.ended).toBe(true);
     expect(await it.log.top(it.ref)).toBeNull();
+  });
+
+  it('keeps its generation as long as it may have forgotten nothing', async () => {
+    const it = setUp();
+    const before = it.log.generation;
+    for (let seq = 1; seq <= 40; seq++) await it.append(seq, seq);
+    await it.replayed(0);
+    await it.log.remove(it.ref);
+    expect(it.log.generation).toBe(before);
   });
 
   it('keeps the logs of sessions and tenants apart', async () => {
@@ -222,159 +225,3 @@ describe.each<[string, () => EventLog]>([
     });
   });
 });
-
-describe('RedisEventLog', () => {
-  it('fills the hole of a batch that was written but not heard', async () => {
-    const it = new Fixture(redisLog);
-    await it.append(1, 1);
-    const follower = it.follow(0);
-    await follower.until(1);
-    await commands.xadd(eventsKey(it.ref), '3-0', 't', '1', 'p', '1', 'f', '2', 'd', frame(2, '{}') + frame(3, '{}'));
-    await it.append(4, 4);
-    await follower.until(4);
-    expect(follower.seqs).toEqual([1, 2, 3, 4]);
-    follower.stop();
-  });
-
-  it('says gap once Redis has lost the log, and follows the new one', async () => {
-    const it = new Fixture(redisLog);
-    await it.append(1, 3);
-    const follower = it.follow(0);
-    await follower.until(3);
-    await commands.del(eventsKey(it.ref));
-    expect(await it.append(8, 8, { create: false, prev: 7 })).toBe('missing');
-    await it.append(8, 8, { prev: 7 });
-    await follower.until(8);
-    expect(follower.gaps).toEqual([7]);
-    follower.stop();
-  });
-
-  it('takes a refusal of Redis for an error to try again, not for a later holder', async () => {
-    const full = await startRedis();
-    const own = new Resources();
-    const bus = await openBus(own, full.url);
-    const it = new Fixture(new RedisEventLog(bus.commands, bus.pubsub, LIMITS));
-    await it.append(1, 1);
-    await bus.commands.config('SET', 'maxmemory', '1');
-    await expect(it.append(2, 2)).rejects.toThrow(/OOM/);
-    await bus.commands.config('SET', 'maxmemory', '0');
-    expect(await it.append(2, 2)).toBe('ok');
-    expect(await it.replayed(0)).toEqual([1, 2]);
-    await own.stop();
-    await full.stop();
-  });
-
-  it('looks for what it missed when its connection comes back', async () => {
-    const own = new Resources();
-    const bus = await openBus(own, process.env.AERIE_TEST_REDIS_URL ?? '');
-    const it = new Fixture(new RedisEventLog(bus.commands, bus.pubsub, LIMITS));
-    await it.append(1, 1);
-    const follower = it.follow(0);
-    await follower.until(1);
-    await killSubscribers(bus.commands);
-    await it.append(2, 2);
-    await follower.until(2);
-    expect(follower.seqs).toEqual([1, 2]);
-    follower.stop();
-    await own.stop();
-  });
-});
-
-async function killSubscribers(redis: Redis): Promise<void> {
-  await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-}
-
-class Fixture {
-  readonly ref = { tenant_id: 'acme', session_id: randomUUID() };
-
-  constructor(readonly log: EventLog) {}
-
-  append(
-    first: number,
-    last: number,
-    change: { token?: number; prev?: number; keep_from?: number; create?: boolean } = {},
-  ) {
-    let frames = '';
-    for (let seq = first; seq <= last; seq++) frames += frame(seq, `{"n":${seq}}`);
-    return this.log.append({
-      ...this.ref,
-      token: 1,
-      prev: first - 1,
-      first,
-      last,
-      frames,
-      keep_from: last,
-      create: true,
-      ...change,
-    });
-  }
-
-  async replayed(after: number): Promise<number[]> {
-    const follower = this.follow(after);
-    const top = (await this.log.top(this.ref)) ?? 0;
-    if (top > after) await follower.until(top);
-    follower.stop();
-    await follower.done;
-    return follower.seqs;
-  }
-
-  async listen() {
-    const lasts: number[] = [];
-    let wake = () => undefined as void;
-    const stop = await this.log.subscribe(this.ref, (signal: Signal) => {
-      if (signal.type === 'batch') lasts.push(signal.batch.last);
-      wake();
-    });
-    const count = async (n: number) => {
-      while (lasts.length < n) await new Promise<void>((resolve) => (wake = resolve));
-    };
-    return { lasts, count, stop };
-  }
-
-  follow(after: number, options: { committed?: number; live?: boolean } = {}): Follower {
-    return new Follower(this, after, options);
-  }
-}
-
-class Follower {
-  readonly seqs: number[] = [];
-  readonly gaps: number[] = [];
-  ended = false;
-  readonly done: Promise<void>;
-  private readonly controller = new AbortController();
-  private wake: () => void = () => undefined;
-
-  constructor(
-    fixture: Fixture,
-    after: number,
-    { committed = 0, live = false }: { committed?: number; live?: boolean },
-  ) {
-    const { signal } = this.controller;
-    this.done = this.read(follow(fixture.log, fixture.ref, { after, committed, live, signal, max_buffer: 1e6 }));
-  }
-
-  async until(seq: number): Promise<void> {
-    while (!this.seqs.includes(seq)) await this.next();
-  }
-
-  async gap(): Promise<void> {
-    while (this.gaps.length === 0) await this.next();
-  }
-
-  stop(): void {
-    this.controller.abort();
-  }
-
-  private next(): Promise<void> {
-    return new Promise((resolve) => (this.wake = resolve));
-  }
-
-  private async read(source: AsyncIterable<Followed>): Promise<void> {
-    for await (const item of source) {
-      if (item.type === 'batch') for (const { seq } of eachFrame(item.batch.frames)) this.seqs.push(seq);
-      if (item.type === 'gap') this.gaps.push(item.up_to);
-      if (item.type === 'end') this.ended = true;
-      this.wake();
-    }
-  }
-}

@@ -15,7 +15,7 @@ function setUp(options: Partial<GroupCommitOptions<string, string>> = {}) {
   const calls: Call[] = [];
   const write = (items: readonly string[]) =>
     new Promise<readonly string[]>((resolve, reject) => {
-      const answer = async (results = items.map((item) => `done ${item}`)) => {
+      const answer = async (results: readonly string[] = items.map((item) => `done ${item}`)) => {
         resolve(results);
         await turn();
       };
