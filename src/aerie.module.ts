@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module, type OnModuleDestroy, type Type } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ScheduleModule } from '@nestjs/schedule';
 import { MIGRATIONS } from '../migrations/all.js';
 import { AgentEntity } from './agents/agent.entity.js';
@@ -110,11 +111,15 @@ class FoundationModule {
 /** The embeddable service. The shipped one is this with its defaults (`app.module.ts`). */
 @Module({})
 export class AerieModule implements OnModuleDestroy {
-  constructor(private readonly state: ServiceState) {}
+  constructor(
+    private readonly state: ServiceState,
+    private readonly config: Config,
+  ) {}
 
   /** Hooks run from the outside in and wait for each other: before any of ours begins to wait for its work, the probes must know. */
-  onModuleDestroy(): void {
+  async onModuleDestroy(): Promise<void> {
     this.state.phase = 'draining';
+    await delay(this.config.http.shutdown_delay_ms);
   }
 
   static forRoot(options: AerieOptions = {}): DynamicModule {

@@ -32,7 +32,7 @@ function stopOnSignals(app: NestFastifyApplication, config: Config): void {
     }
     stopping = true;
     console.error(`${config.app.name}: ${reason}, stopping (again to force)`);
-    setTimeout(() => process.exit(1), config.runs.drain_ms + STOP_GRACE_MS).unref();
+    setTimeout(() => process.exit(1), config.http.shutdown_delay_ms + config.runs.drain_ms + STOP_GRACE_MS).unref();
     app.close().then(
       () => process.exit(0),
       (error: unknown) => {

@@ -118,14 +118,14 @@ describe('with Redis', () => {
 });
 
 describe('a stopping process', () => {
-  it('says that it drains until its run is at its end', async () => {
+  it('says that it drains while it still serves, and leaves its run to the next', async () => {
     const database = await databaseEnv();
     try {
-      const service = await startService({ env: database.env });
+      const service = await startService({ env: { ...database.env, AERIE_SHUTDOWN_DELAY_SECONDS: '2' } });
       const client = new ApiClient(service.url);
       const { session_id } = await client.demoSession();
       const stream = await client.stream(session_id);
-      await client.say(session_id, '/say one\n/sleep 2000\n/say two');
+      await client.say(session_id, '/say one\n/sleep 600000\n/say two');
       await stream.until(({ event }) => event.type === 'TEXT_BLOCK_DELTA');
       const stopped = service.stop();
       const draining = await eventually(async () => {
@@ -136,8 +136,9 @@ describe('a stopping process', () => {
       expect(await probe(service.url, '/liveness')).toMatchObject(ready);
       expect(await stopped).toBe(0);
       await stream.end();
-      const runs = await database.sql('SELECT status FROM runs');
-      expect(runs).toEqual([{ status: 'completed' }]);
+      const runs = await database.sql('SELECT status, attempt FROM runs');
+      expect(runs).toEqual([{ status: 'running', attempt: 1 }]);
+      expect(await database.sql('SELECT lease_owner FROM session_leases')).toEqual([{ lease_owner: null }]);
     } finally {
       await database.drop();
     }

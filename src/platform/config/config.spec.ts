@@ -58,6 +58,7 @@ describe('defaults', () => {
       cors_origins: [],
       serves_api: true,
       body_limit: 10_485_760,
+      shutdown_delay_ms: 0,
     });
     expect(config.auth).toMatchObject({ mode: 'header', proxy_secret: undefined });
     expect(config.database.url).toBeUndefined();

@@ -19,6 +19,7 @@ export class Config {
     cors_origins: string[];
     serves_api: boolean;
     body_limit: number;
+    shutdown_delay_ms: number;
   };
   readonly auth: {
     mode: Env['AUTH_MODE'];
@@ -64,6 +65,7 @@ export class Config {
       cors_origins: env.CORS_ORIGINS,
       serves_api: env.AERIE_ROLES.includes('api'),
       body_limit: env.AERIE_BODY_LIMIT,
+      shutdown_delay_ms: env.AERIE_SHUTDOWN_DELAY_SECONDS * 1000,
     };
     checkAuth(env);
     this.auth = {

@@ -1,0 +1,387 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { AgentEvent } from '../events/agent-event.js';
+import { checkGrammar } from '../events/grammar.js';
+import { reduce } from '../events/reducer.js';
+import { outline, request, tool } from '../testing/reply-harness.js';
+import { finish, ScriptedModel, text, toolCall } from '../testing/scripted-model.js';
+import { ReplyLimit, type EventBody } from './reply-context.js';
+import type { ReplyRequest } from './reply-request.js';
+import { runReply } from './reply.js';
+import { SupervisedReply, type Limits, type ReplyHandler } from './supervised-reply.js';
+
+const LIMITS: Limits = { stop_ms: 1000, idle_ms: 60_000, work_ms: 600_000 };
+
+jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+afterEach(() => jest.clearAllTimers());
+
+/** What a handler of an application does for each event: makes it, applies it, yields it. */
+function say(req: ReplyRequest, body: EventBody): AgentEvent {
+  const base = { id: req.newId(), created_at: req.clock().toISOString(), run_id: req.run_id, reply_id: req.reply_id };
+  const event = { ...base, ...body } as AgentEvent;
+  req.reply.apply(event);
+  return event;
+}
+
+const START: EventBody = { type: 'REPLY_START', session_id: 's', name: 'agent', role: 'assistant' };
+const END: EventBody = { type: 'REPLY_END', session_id: 's', finished_reason: 'completed', error: null };
+const CALL: EventBody = { type: 'MODEL_CALL_START', model_name: 'm' };
+const TEXT: EventBody = { type: 'TEXT_BLOCK_START', block_id: 't' };
+const delta = (said: string): EventBody => ({ type: 'TEXT_BLOCK_DELTA', block_id: 't', delta: said });
+const never = () => new Promise<never>(() => undefined);
+
+class Run {
+  readonly controller = new AbortController();
+  readonly errors: unknown[] = [];
+  readonly events: AgentEvent[] = [];
+  readonly request: ReplyRequest;
+  readonly supervised: SupervisedReply;
+
+  constructor(handler: ReplyHandler, limits: Partial<Limits> = {}, rest: Partial<ReplyRequest> = {}) {
+    const onError = (error: unknown) => this.errors.push(error);
+    this.request = request(new ScriptedModel([]), { signal: this.controller.signal, onError, ...rest });
+    this.supervised = new SupervisedReply(this.request, handler, { ...LIMITS, ...limits });
+  }
+
+  get lines(): string[] {
+    return outline(this.events);
+  }
+
+  stop(reason: Error = new Error('stop')): void {
+    this.controller.abort(reason);
+  }
+
+  /** Takes that many events. */
+  async take(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      const step = await this.supervised.next();
+      if (step.done !== true) this.events.push(step.value as AgentEvent);
+    }
+  }
+
+  async rest(): Promise<string[]> {
+    for await (const event of this.supervised) this.events.push(event);
+    return this.lines;
+  }
+
+  /** Asks for the rest; what needs a timer comes when the test lets time go by. */
+  async restAfter(ms: number): Promise<string[]> {
+    const rest = this.rest();
+    await jest.advanceTimersByTimeAsync(ms);
+    return rest;
+  }
+
+  /** The reply is whole, and its message is what was said. */
+  check(): void {
+    checkGrammar(this.events, { complete: true });
+    expect(reduce(this.events)).toEqual([this.request.reply.msg]);
+  }
+}
+
+describe('SupervisedReply', () => {
+  it('passes on what runReply says, and nothing else', async () => {
+    const echo = tool('echo', async function* () {
+      yield { type: 'text', text: 'x' };
+    });
+    const scripts = () => [
+      [...toolCall('c', 'echo'), finish()],
+      [...text('Done'), finish()],
+    ];
+    const plain = request(new ScriptedModel(scripts()), { tools: [echo] });
+    const expected: AgentEvent[] = [];
+    for await (const event of runReply(plain)) expected.push(event);
+    const bound = { model: new ScriptedModel(scripts()), parameters: {} };
+    const run = new Run(runReply, {}, { model: bound, toolkit: plain.toolkit });
+    expect(await run.rest()).toEqual(outline(expected));
+    run.check();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('gives the handler a signal that aborts with the reason of the stop', async () => {
+    let seen: AbortSignal | undefined;
+    const run = new Run(async function* (req) {
+      seen = req.signal;
+      yield say(req, START);
+      await new Promise<void>((resolve) => req.signal.addEventListener('abort', () => resolve()));
+      yield say(req, { ...END, finished_reason: 'interrupted' } as EventBody);
+    });
+    await run.take(1);
+    const rest = run.rest();
+    expect(seen?.aborted).toBe(false);
+    const reason = new Error('stop');
+    run.stop(reason);
+    expect(seen?.reason).toBe(reason);
+    expect(await rest).toEqual(['REPLY_START', 'REPLY_END interrupted']);
+    run.check();
+  });
+
+  it('throws the stop in at the yield where the handler stands: finally blocks run, and the reply is closed', async () => {
+    const log: string[] = [];
+    const run = new Run(async function* (req) {
+      try {
+        yield say(req, START);
+        yield say(req, CALL);
+        yield say(req, TEXT);
+        log.push('went on');
+      } finally {
+        log.push('finally');
+      }
+    });
+    await run.take(3);
+    run.stop();
+    expect(await run.rest()).toEqual([
+      'REPLY_START',
+      'MODEL_CALL_START m',
+      'TEXT_BLOCK_START',
+      'TEXT_BLOCK_END',
+      'MODEL_CALL_END interrupted',
+      'REPLY_END interrupted',
+    ]);
+    expect(log).toEqual(['finally']);
+    expect(run.errors).toEqual([]);
+    run.check();
+  });
+
+  it('lets the handler close the reply itself', async () => {
+    const run = new Run(async function* (req) {
+      try {
+        yield say(req, START);
+        await never();
+      } catch {
+        yield say(req, { ...END, finished_reason: 'interrupted' } as EventBody);
+      }
+    });
+    await run.take(1);
+    run.stop();
+    expect(await run.rest()).toEqual(['REPLY_START', 'REPLY_END interrupted']);
+    run.check();
+  });
+
+  it('closes for a handler that just returns when it is stopped', async () => {
+    const run = new Run(async function* (req) {
+      try {
+        yield say(req, START);
+      } catch {
+        return;
+      }
+    });
+    await run.take(1);
+    run.stop();
+    expect(await run.rest()).toEqual(['REPLY_START', 'REPLY_END interrupted']);
+    run.check();
+  });
+
+  it('cuts off a handler that swallows the stop and goes on talking', async () => {
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, CALL);
+      yield say(req, TEXT);
+      for (;;) {
+        try {
+          yield say(req, delta('.'));
+        } catch {
+          // Goes on.
+        }
+      }
+    });
+    await run.take(4);
+    run.stop();
+    await run.take(3);
+    expect(run.lines.at(-1)).toBe('TEXT_BLOCK_DELTA "."');
+    await jest.advanceTimersByTimeAsync(LIMITS.stop_ms);
+    expect((await run.rest()).slice(-3)).toEqual([
+      'TEXT_BLOCK_END',
+      'MODEL_CALL_END interrupted',
+      'REPLY_END interrupted',
+    ]);
+    run.check();
+  });
+
+  it('cuts off a handler that does not answer, open calls included', async () => {
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, CALL);
+      yield say(req, { type: 'TOOL_CALL_START', tool_call_id: 'c', tool_call_name: 'echo' });
+      await never();
+    });
+    await run.take(3);
+    const rest = run.rest();
+    run.stop();
+    await jest.advanceTimersByTimeAsync(LIMITS.stop_ms - 1);
+    expect(run.events).toHaveLength(3);
+    await jest.advanceTimersByTimeAsync(1);
+    expect((await rest).slice(3).filter((line) => !line.includes('DELTA'))).toEqual([
+      'TOOL_CALL_END c',
+      'MODEL_CALL_END interrupted',
+      'TOOL_RESULT_START c',
+      'TOOL_RESULT_END c interrupted',
+      'REPLY_END interrupted',
+    ]);
+    run.check();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('does not let a handler that was cut off change the reply', async () => {
+    let goOn = () => undefined as void;
+    const gate = new Promise<void>((resolve) => (goOn = resolve));
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, CALL);
+      await gate;
+      yield say(req, TEXT);
+    });
+    await run.take(2);
+    run.stop();
+    await run.restAfter(LIMITS.stop_ms);
+    const closed = structuredClone(run.request.reply.msg);
+    goOn();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(run.request.reply.msg).toEqual(closed);
+  });
+
+  it('opens and closes a reply whose handler fails before its start', async () => {
+    const failure = new Error('broken');
+    // eslint-disable-next-line require-yield
+    const run = new Run(async function* () {
+      throw failure;
+    });
+    expect(await run.rest()).toEqual(['REPLY_START', 'REPLY_END error internal']);
+    expect(run.errors).toEqual([failure]);
+    run.check();
+  });
+
+  it('closes a reply whose handler fails in the middle', async () => {
+    const failure = new Error('secret');
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, CALL);
+      yield say(req, TEXT);
+      throw failure;
+    });
+    expect((await run.rest()).slice(-3)).toEqual([
+      'TEXT_BLOCK_END',
+      'MODEL_CALL_END interrupted',
+      'REPLY_END error internal',
+    ]);
+    expect(run.errors).toEqual([failure]);
+    expect(JSON.stringify(run.events)).not.toContain('secret');
+    run.check();
+  });
+
+  it('tells its consumer what a handler throws behind its end', async () => {
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, END);
+      throw new Error('late');
+    });
+    await expect(run.rest()).rejects.toThrow('late');
+    run.check();
+  });
+
+  it('ends a reply that was stopped before it began', async () => {
+    const controller = new AbortController();
+    controller.abort(new Error('stop'));
+    const run = new Run(runReply, {}, { signal: controller.signal });
+    expect(await run.rest()).toEqual(['REPLY_START', 'REPLY_END interrupted']);
+    run.check();
+  });
+
+  it('says nothing about a stop behind the end', async () => {
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, END);
+    });
+    await run.take(2);
+    run.stop();
+    expect(await run.rest()).toEqual(['REPLY_START', 'REPLY_END completed']);
+  });
+
+  it('ends for a handler that hangs behind its end', async () => {
+    const run = new Run(async function* (req) {
+      yield say(req, START);
+      yield say(req, END);
+      await never();
+    });
+    await run.take(2);
+    let isOver = false;
+    const rest = run.rest().finally(() => (isOver = true));
+    run.stop();
+    await jest.advanceTimersByTimeAsync(LIMITS.stop_ms);
+    expect(isOver).toBe(true);
+    expect(await rest).toEqual(['REPLY_START', 'REPLY_END completed']);
+  });
+
+  describe('limits', () => {
+    it('fails a reply without an event for too long', async () => {
+      const run = new Run(
+        async function* (req) {
+          yield say(req, START);
+          yield say(req, CALL);
+          await never();
+        },
+        { idle_ms: 5000 },
+      );
+      await run.take(2);
+      const lines = await run.restAfter(5000 + LIMITS.stop_ms);
+      expect(lines.slice(-2)).toEqual(['MODEL_CALL_END interrupted', 'REPLY_END error internal']);
+      expect(run.request.reply.msg.error?.message).toBe('The reply made no progress for too long.');
+      run.check();
+    });
+
+    it('lets a reply go on as long as there are events', async () => {
+      const run = new Run(
+        async function* (req) {
+          yield say(req, START);
+          for (let n = 0; n < 5; n++) {
+            await new Promise((resolve) => setTimeout(resolve, 4000));
+            yield say(req, { type: 'HINT_BLOCK', block_id: `h${n}`, source: null, hint: 'Note' });
+          }
+          yield say(req, END);
+        },
+        { idle_ms: 5000 },
+      );
+      expect((await run.restAfter(20_000)).at(-1)).toBe('REPLY_END completed');
+      run.check();
+    });
+
+    it('fails a reply that works for too long, however much it says', async () => {
+      const run = new Run(
+        async function* (req) {
+          yield say(req, START);
+          for (let n = 0; ; n++) {
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            if (req.signal.aborted) throw req.signal.reason as Error;
+            yield say(req, { type: 'HINT_BLOCK', block_id: `h${n}`, source: null, hint: 'Note' });
+          }
+        },
+        { work_ms: 10_000 },
+      );
+      expect((await run.restAfter(12_000)).at(-1)).toBe('REPLY_END error internal');
+      expect(run.request.reply.msg.error?.message).toContain('longer than this service allows');
+      expect(run.errors).toEqual([]);
+      run.check();
+    });
+
+    it('has none left for a reply that worked for too long before', async () => {
+      const run = new Run(runReply, { work_ms: -1 }, hanging());
+      expect((await run.restAfter(1)).at(-1)).toBe('REPLY_END error internal');
+      run.check();
+    });
+
+    it('is the reason that runReply is told, too', async () => {
+      const run = new Run(runReply, { idle_ms: 3000 }, hanging());
+      expect((await run.restAfter(3000)).slice(-2)).toEqual(['MODEL_CALL_END interrupted', 'REPLY_END error internal']);
+      expect(run.controller.signal.aborted).toBe(false);
+      run.check();
+    });
+
+    it('may be given as the reason of a stop', async () => {
+      const run = new Run(runReply, {}, hanging());
+      await run.take(2);
+      run.stop(new ReplyLimit('Enough.'));
+      expect((await run.rest()).at(-1)).toBe('REPLY_END error internal');
+      expect(run.request.reply.msg.error?.message).toBe('Enough.');
+    });
+
+    const hanging = () => ({ model: { model: new ScriptedModel([['hang']]), parameters: {} } });
+  });
+});
