@@ -10,7 +10,7 @@ const EXIT_GRACE_MS = 60_000;
 const POLL_MS = 500;
 
 /** Runs Jest and gives its exit code with the counts that its reporter left, if it came that far. */
-async function runJest(root, args) {
+async function runJest(root, args, more = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'aerie-summary-'));
   const path = join(folder, 'summary.json');
   try {
@@ -22,7 +22,7 @@ async function runJest(root, args) {
       `--reporters=${join(root, 'scripts', 'lib', 'summary-reporter.mjs')}`,
       ...args,
     ];
-    const env = { ...process.env, AERIE_TEST_SUMMARY: path };
+    const env = { ...process.env, ...more, AERIE_TEST_SUMMARY: path };
     const { child, ended } = supervise(nodeBinary(root), jestArgs, { cwd: root, stdio: 'inherit', env });
     const guard = endHangingRun(child, path);
     const code = await ended.finally(() => clearInterval(guard));
@@ -45,11 +45,30 @@ function endHangingRun(child, summaryPath) {
   }, POLL_MS);
 }
 
+/** The chaos suites in full size, which takes them minutes instead of seconds. */
+const CHAOS = {
+  args: ['--selectProjects', 'service', '--testPathPatterns', 'test/chaos'],
+  env: { AERIE_CHAOS: 'full' },
+};
+
+/** `--chaos`: those alone. `--ci`: everything, and then those. */
+function runsOf([first, ...rest]) {
+  if (first === '--chaos') return [{ ...CHAOS, args: [...CHAOS.args, ...rest] }];
+  if (first === '--ci') return [{ args: rest }, CHAOS];
+  return [{ args: first === undefined ? [] : [first, ...rest] }];
+}
+
 async function main(root, args) {
   await ensureInstalled(root);
   await ensureBuilt(root);
-  const { code, counts = { passed: 0, failed: 0 } } = await runJest(root, args);
-  return { code, passed: counts.passed, failed: code === 0 ? counts.failed : Math.max(counts.failed, 1) };
+  const total = { code: 0, passed: 0, failed: 0 };
+  for (const run of runsOf(args)) {
+    const { code, counts = { passed: 0, failed: 0 } } = await runJest(root, run.args, run.env);
+    total.code ||= code;
+    total.passed += counts.passed;
+    total.failed += code === 0 ? counts.failed : Math.max(counts.failed, 1);
+  }
+  return total;
 }
 
 let result = { code: 1, passed: 0, failed: 1 };

@@ -26,7 +26,7 @@ export class ReplyRun {
   private readonly work: ReplyWork;
   private readonly sample: GrammarSample | undefined;
   private inModelCall = false;
-  private failure: unknown;
+  private failure: Error | undefined;
 
   constructor(
     private readonly stretch: Stretch,
@@ -106,7 +106,7 @@ export class ReplyRun {
     try {
       await this.checkpoint(tools);
     } catch (error) {
-      this.failure = error;
+      this.failure = error as Error;
       this.stretch.held.lose();
       throw error;
     }

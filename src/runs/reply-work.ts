@@ -85,7 +85,6 @@ export function prepareReply(
 
 /** A reply that cannot be worked on: its supervisor opens and closes it. */
 const failing = (failure: unknown): ReplyHandler =>
-  // eslint-disable-next-line require-yield
   async function* () {
     throw failure;
   };
