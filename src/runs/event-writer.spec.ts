@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AgentEvent } from '../core/events/agent-event.js';
-import { EventLog, type AppendBatch, type AppendResult, type SessionRef } from '../events/event-log.js';
+import { EventLog, type AppendBatch, type AppendResult } from '../events/event-log.js';
 import { eachFrame } from '../events/frames.js';
 import { LocalEventLog } from '../events/local-event-log.js';
 import { EventWriter, type WriterOptions } from './event-writer.js';
@@ -57,33 +57,6 @@ class GatedLog extends LocalEventLog {
     const result = await super.append(batch);
     if (result === 'ok') this.batches.push(batch);
     return result;
-  }
-}
-
-/** A log on a server that may be replaced by another one. */
-class ReplaceableLog extends EventLog {
-  generation = 0;
-  looks = 0;
-  server = new LocalEventLog(LIMITS);
-
-  append = (batch: AppendBatch) => this.server.append(batch);
-  read = (ref: SessionRef, after: number, limit: number) => this.server.read(ref, after, limit);
-  subscribe = (...args: Parameters<EventLog['subscribe']>) => this.server.subscribe(...args);
-  remove = (ref: SessionRef) => this.server.remove(ref);
-  top = (ref: SessionRef) => {
-    this.looks++;
-    return this.server.top(ref);
-  };
-
-  /** The connection was lost; what answers now has the first `kept` batches. */
-  async replace(kept: number): Promise<void> {
-    const before = await this.server.read(REF, 0, kept);
-    this.generation++;
-    this.server = new LocalEventLog(LIMITS);
-    for (const { prev, first, last, frames } of before) {
-      const at = { ...REF, token: 1, keep_from: 0, create: true };
-      await this.server.append({ ...at, prev, first, last, frames: frames.toString() });
-    }
   }
 }
 
@@ -269,80 +242,5 @@ describe('EventWriter: settle', () => {
     writer.stop();
     await settled;
     expect([writer.settled, await seqs(log)]).toEqual([true, []]);
-  });
-});
-
-describe('EventWriter: onLost', () => {
-  async function setUp(...said: string[]) {
-    const log = new ReplaceableLog();
-    const counts = { lost: 0, fenced: 0 };
-    const verdict = { exists: true };
-    const writer = open(log, {
-      verify: () => Promise.resolve(verdict.exists),
-      onLost: () => counts.lost++,
-      onFenced: () => counts.fenced++,
-    });
-    const say = async (text: string) => {
-      writer.emit(delta(text));
-      await writer.flushed();
-    };
-    for (const text of said) await say(text);
-    return { log, counts, verdict, say };
-  }
-
-  it('is told of a log that is missing after it had acknowledged, once', async () => {
-    const { log, counts, say } = await setUp('a', 'b');
-    log.server = new LocalEventLog(LIMITS);
-    await say('c');
-    await say('d');
-    expect([counts.lost, await seqs(log)]).toEqual([1, [3, 4]]);
-  });
-
-  it('is told of a server that lacks what was acknowledged, once', async () => {
-    const { log, counts, say } = await setUp('a', 'b');
-    await log.replace(1);
-    await say('c');
-    await say('d');
-    expect([counts.lost, await seqs(log)]).toEqual([1, [1, 3, 4]]);
-  });
-
-  it('is told of an empty server, once', async () => {
-    const { log, counts, say } = await setUp('a', 'b');
-    await log.replace(0);
-    await say('c');
-    await say('d');
-    expect([counts.lost, await seqs(log)]).toEqual([1, [3, 4]]);
-  });
-
-  it('is told again of what is lost again', async () => {
-    const { log, counts, say } = await setUp('a');
-    await log.replace(0);
-    await say('b');
-    await log.replace(0);
-    await say('c');
-    expect(counts.lost).toBe(2);
-  });
-
-  it('is not told when nothing was lost; the log is looked at once for a new connection', async () => {
-    const { log, counts, say } = await setUp('a', 'b');
-    await log.replace(2);
-    await say('c');
-    await say('d');
-    expect([counts.lost, log.looks, await seqs(log)]).toEqual([0, 1, [1, 2, 3, 4]]);
-  });
-
-  it('is not told when nothing was acknowledged before', async () => {
-    const { log, counts, say } = await setUp();
-    await log.replace(0);
-    await say('a');
-    expect([counts.lost, log.looks, await seqs(log)]).toEqual([0, 0, [1]]);
-  });
-
-  it('is not told of a deleted session', async () => {
-    const { log, counts, verdict, say } = await setUp('a');
-    await log.replace(0);
-    verdict.exists = false;
-    await say('b');
-    expect([counts, await seqs(log)]).toEqual([{ lost: 0, fenced: 1 }, []]);
   });
 });

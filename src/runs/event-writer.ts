@@ -13,8 +13,11 @@ export interface WriterOptions {
   readonly verify: () => Promise<boolean>;
   /** A later holder has written, or the session is gone. */
   readonly onFenced: () => void;
-  /** The log has forgotten events of ours that it had acknowledged. */
-  readonly onLost?: () => void;
+  /**
+   * The log has forgotten events of ours that it had acknowledged. With true, what is not written yet is withdrawn, too, and nothing more is
+   * written until `resume`: the owner says it all anew. Otherwise the writer goes on, and followers see a hole.
+   */
+  readonly onLost?: () => boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -52,6 +55,7 @@ export class EventWriter {
   private acknowledged = 0;
   private generation: number;
   private waiters: (() => void)[] = [];
+  private suspended = false;
   private dead = false;
 
   constructor(
@@ -85,6 +89,10 @@ export class EventWriter {
 
   release(held: HeldEvent): void {
     if (this.dead) return;
+    if (this.suspended) {
+      this.prev = held.seq;
+      return;
+    }
     // A bus that stays away costs the window its oldest events, never the run: followers see the hole by `prev`.
     if (this.failing && this.text.length > 2 * HIGH_WATER) {
       this.prev = this.last;
@@ -102,6 +110,11 @@ export class EventWriter {
         this.send();
       });
     }
+  }
+
+  /** Writes again after a loss; what was withdrawn is a hole to followers. */
+  resume(): void {
+    this.suspended = false;
   }
 
   /** Sends what was released so far, without waiting for the turn of the event loop to end. */
@@ -186,12 +199,12 @@ export class EventWriter {
     const generation = this.log.generation;
     if (generation !== this.generation && this.acknowledged > 0) {
       const top = await this.log.top(batch);
-      if (top !== null && top < this.acknowledged) this.lose();
+      if (top !== null && top < this.acknowledged && this.withdraws()) return true;
     }
     let result = await this.log.append(batch);
     if (result === 'missing') {
       if (!(await this.options.verify())) return false;
-      if (this.acknowledged > 0) this.lose();
+      if (this.acknowledged > 0 && this.withdraws()) return true;
       result = await this.log.append({ ...batch, create: true });
     }
     if (result !== 'ok') return false;
@@ -200,9 +213,13 @@ export class EventWriter {
     return true;
   }
 
-  private lose(): void {
+  private withdraws(): boolean {
     this.acknowledged = 0;
-    this.options.onLost?.();
+    this.suspended = this.options.onLost?.() ?? false;
+    if (!this.suspended) return false;
+    if (this.text !== '') this.prev = this.last;
+    this.text = '';
+    return true;
   }
 
   private fence(): void {

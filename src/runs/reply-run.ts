@@ -188,6 +188,9 @@ export class ReplyRun {
         continue;
       }
       if (written === undefined || written.outcome === 'fenced') return written;
+      // Whoever sees the hole reads the transcript, which has all of the reply by now.
+      if (this.stretch.lost) writer.resume();
+      this.stretch.lost = false;
       writer.release(end);
       if (removed) writer.release(removed);
       writer.keep_from = writer.last_seq;
@@ -233,6 +236,7 @@ export class ReplyRun {
     const { writer } = this.stretch;
     const { msg } = this.work.request.reply;
     this.stretch.lost = false;
+    writer.resume();
     const { session_id, run_id } = this.work.request;
     const now = () => ({ id: newEventId(), created_at: new Date().toISOString(), run_id });
     const value = { reply_id: msg.id, keep_block_ids: [], usage: null };

@@ -47,21 +47,21 @@ export class SessionRunner {
     const { seq, prev } = await this.start(held, taken);
     let runId = taken.run?.run_id;
     let isOver = false;
-    const writer = new EventWriter(this.log, {
+    const writer: EventWriter = new EventWriter(this.log, {
       lease: held.lease,
       seq,
       prev,
       verify: () => this.store.exists(held),
       onFenced: () => held.lose(),
-      onLost: () => {
-        if (isOver && runId) void this.sayGap(held, runId);
-        else drain.lost = true;
+      onLost: (): boolean => {
+        drain.lost = !isOver;
+        return drain.lost;
       },
       onError: (error) =>
         this.logger.error({ err: error, session_id: held.session_id }, 'Events cannot be written, trying again'),
     });
     const { config, store, sessions, assembler, contexts, logger } = this;
-    const drain = new Drain({ config, store, sessions, assembler, contexts, logger }, held, writer);
+    const drain: Drain = new Drain({ config, store, sessions, assembler, contexts, logger }, held, writer);
     try {
       let work = await drain.work(taken, assembly);
       while (work) {
@@ -70,7 +70,7 @@ export class SessionRunner {
       }
     } finally {
       isOver = true;
-      if (drain.lost && drain.concluded && runId) void this.sayGap(held, runId);
+      if (drain.lost && drain.concluded && runId) await this.sayGap(held, runId);
       if (held.lost && !drain.concluded) writer.stop();
       this.settle(writer, begun);
       await writer.flushed();
@@ -98,7 +98,7 @@ export class SessionRunner {
     void writer.settle().finally(() => this.unsettled.delete(writer));
   }
 
-  /** Lost after the run was over: its followers read the transcript, which has all of it. */
+  /** Lost while the work came to its rest: what was not said is on record, and followers are told to read it. */
   private async sayGap(held: HeldSession, runId: string): Promise<void> {
     try {
       await this.nodes.notify(this.system, held, runId, { name: 'gap', value: {} });

@@ -156,6 +156,8 @@ export class ReplyReducer {
   private rewind(keep: ReadonlySet<string>): void {
     const { msg } = this;
     const kept = msg.content.filter((block) => keep.has(block.type === 'tool_result' ? resultKey(block.id) : block.id));
+    // Of a reply that had nothing on record nothing stays, its beginning neither: it starts anew.
+    if (kept.length === 0) this.started = false;
     msg.content.splice(0, msg.content.length, ...kept);
     reopen(msg);
     this.index();
@@ -177,12 +179,14 @@ export class ReplyReducer {
 
   private push(block: Exclude<ContentBlock, ToolResultBlock>): boolean {
     if (this.blocks.has(block.id)) return false;
+    this.started = true;
     this.msg.content.push(block);
     this.blocks.set(block.id, block);
     return true;
   }
 
   private pushResult(result: ToolResultBlock): void {
+    this.started = true;
     this.msg.content.push(result);
     this.results.set(result.id, result);
   }

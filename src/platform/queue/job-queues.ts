@@ -9,6 +9,8 @@ import { QUEUE_PREFIX } from '../redis/keys.js';
 /** Jobs that are done with are kept this long for a look. */
 const KEEP = { removeOnComplete: { age: 3600, count: 1000 }, removeOnFail: { age: 7 * 86_400, count: 1000 } };
 
+const CLOSE_MS = 5000;
+
 /**
  * Named queues for background work, on Redis when there is one, else in the database. A job is a hint to look at the truth in the
  * database: it may run twice, and a lost one is made up for by the next.
@@ -56,8 +58,19 @@ export class JobQueues {
         worker.on('failed', (job, error) => this.logger.error({ err: error, queue, job: job?.name }, 'A job failed'));
         return worker;
       },
-      (worker) => worker.close(),
+      (worker) => this.close(queue, worker),
     );
+  }
+
+  /** A job at work is waited for; a worker that is looking for its Redis would be waited for as long as that is away. */
+  private async close(queue: string, worker: Worker): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), CLOSE_MS)));
+    const outcome = await Promise.race([worker.close(), timeout]);
+    clearTimeout(timer);
+    if (outcome !== 'late') return;
+    this.logger.warn({ queue }, 'A queue worker did not close in time; its job is left to another one');
+    worker.disconnect().catch((error: unknown) => this.logger.warn({ err: error, queue }, 'It cannot be disconnected'));
   }
 
   /** Resolves when every queue answers. */
