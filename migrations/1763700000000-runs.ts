@@ -16,7 +16,8 @@ export class Runs1763700000000 implements MigrationInterface {
         ADD COLUMN stop_run_id uuid,
         ADD COLUMN stop_mode text,
         ADD COLUMN collect_run_id uuid,
-        ADD COLUMN collect_until timestamptz;
+        ADD COLUMN collect_until timestamptz,
+        ADD COLUMN collect_count integer NOT NULL DEFAULT 0;
 
       ALTER TABLE sessions ADD COLUMN version integer NOT NULL DEFAULT 0;
 
@@ -94,7 +95,7 @@ export class Runs1763700000000 implements MigrationInterface {
         DROP COLUMN open_calls, DROP COLUMN end_seq, DROP COLUMN ending, DROP COLUMN trail;
       ALTER TABLE sessions DROP COLUMN version;
       ALTER TABLE session_leases DROP COLUMN signals, DROP COLUMN waiting_run_id, DROP COLUMN stop_run_id, DROP COLUMN stop_mode,
-        DROP COLUMN collect_run_id, DROP COLUMN collect_until;
+        DROP COLUMN collect_run_id, DROP COLUMN collect_until, DROP COLUMN collect_count;
     `);
   }
 }

@@ -35,8 +35,10 @@ export class Drain implements Stretch {
     const { run, signals } = work;
     this.concluded = false;
     if (run === null) {
-      const said = sayNotices(this.writer, signals);
-      return this.after(await this.persist(() => this.release(said)));
+      sayNotices(this.writer, signals);
+      // An answer that came too late for its run is nobody's any more.
+      const consumed = signals.map((signal) => signal.id);
+      return this.after(await this.persist(() => this.release(consumed)));
     }
     this.held.beginRun(run.run_id, run.stop);
     const prepared = work.kind === 'next' ? await this.begin(run, assembly) : await this.resume(run, work);

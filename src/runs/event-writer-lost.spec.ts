@@ -60,10 +60,13 @@ describe('EventWriter: onLost', () => {
   async function setUp(...said: string[]) {
     const log = new ReplaceableLog();
     const counts = { lost: 0, fenced: 0 };
-    const verdict = { exists: true };
+    const verdict = { exists: true, withdraws: false };
     const writer = open(log, {
       verify: () => Promise.resolve(verdict.exists),
-      onLost: () => counts.lost++,
+      onLost: () => {
+        counts.lost++;
+        return verdict.withdraws;
+      },
       onFenced: () => counts.fenced++,
     });
     const say = async (text: string) => {
@@ -71,7 +74,7 @@ describe('EventWriter: onLost', () => {
       await writer.flushed();
     };
     for (const text of said) await say(text);
-    return { log, counts, verdict, say };
+    return { log, counts, verdict, writer, say };
   }
 
   it('is told of a log that is missing after it had acknowledged, once', async () => {
@@ -128,5 +131,21 @@ describe('EventWriter: onLost', () => {
     verdict.exists = false;
     await say('b');
     expect([counts, await seqs(log)]).toEqual([{ lost: 0, fenced: 1 }, []]);
+  });
+
+  it.each([0, 1])('withdraws what is not written when it is told to, until it is resumed (%i kept)', async (kept) => {
+    const { log, counts, verdict, writer, say } = await setUp('a', 'b');
+    verdict.withdraws = true;
+    await log.replace(kept);
+    await say('c');
+    await say('d');
+    const before = Array.from({ length: kept }, (_, n) => n + 1);
+    expect([counts.lost, writer.settled, await seqs(log)]).toEqual([1, true, before]);
+    writer.resume();
+    await say('e');
+    await say('f');
+    expect([counts.lost, await seqs(log)]).toEqual([1, [...before, 5, 6]]);
+    // Followers see the hole.
+    expect((await log.read(REF, kept, 10))[0]).toMatchObject({ prev: 4, first: 5, last: 5 });
   });
 });

@@ -209,6 +209,7 @@ export class ReplyRun {
       run_id: run.run_id,
       usage: reply.msg.usage,
       open_calls: this.openCalls,
+      known_calls: run.open_calls,
       last_seq: writer.last_seq,
       step: this.work.recorder.current(),
       tools: [],

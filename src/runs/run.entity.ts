@@ -62,6 +62,7 @@ export class SessionLeaseEntity {
   @Column('text', { nullable: true }) stop_mode!: StopMode | null;
   @Column('uuid', { nullable: true }) collect_run_id!: string | null;
   @Column('timestamptz', { nullable: true }) collect_until!: Date | null;
+  @Column('integer', { default: 0 }) collect_count!: number;
 }
 
 @Entity('session_inputs')

@@ -92,6 +92,8 @@ export interface TakenRun {
   /** How long it has worked already, over all attempts. */
   readonly work_ms: number;
   readonly stop: StopMode | null;
+  /** The calls it waited for when it was taken, without those that were answered. */
+  readonly open_calls: readonly string[];
   readonly messages: readonly Msg[];
   readonly last_seq: number;
 }
@@ -169,6 +171,8 @@ export interface Park extends Checkpoint {
   readonly run_id: string;
   readonly usage: Usage | null;
   readonly open_calls: readonly OpenCall[];
+  /** Those of them that were open when the run was taken: one that was answered meanwhile stays answered. */
+  readonly known_calls: readonly string[];
 }
 
 /**

@@ -79,7 +79,7 @@ export class RunsService {
       if (accepted.outcome === 'taken') {
         const { run_id, reply_id } = input;
         const { token, last_seq } = accepted;
-        const begun = { user_id: principal.user_id, attempt: 1, work_ms: 0, stop: null };
+        const begun = { user_id: principal.user_id, attempt: 1, work_ms: 0, stop: null, open_calls: [] };
         const run = { run_id, reply_id, ...begun, messages, last_seq };
         const lease = { tenant_id: principal.tenant_id, session_id: session.id, owner: taker.owner, token };
         const work = { kind: 'next' as const, run, signals: [], last_seq, committed_seq: last_seq };

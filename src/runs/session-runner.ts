@@ -78,11 +78,11 @@ export class SessionRunner {
   }
 
   private async start(held: HeldSession, { kind, run, last_seq, committed_seq }: Work) {
-    if (kind === 'abandoned') {
-      const top = await this.log.top(held).catch(() => null);
-      return { seq: last_seq, prev: Math.max(committed_seq, top ?? 0) };
-    }
     const seq = kind === 'next' && run ? last_seq - run.messages.length : last_seq;
+    if (seq > committed_seq && kind !== 'next') {
+      const top = await this.log.top(held).catch(() => null);
+      return { seq, prev: Math.max(committed_seq, top ?? 0) };
+    }
     if (seq > 0 && !this.contexts.knows(held.lease, seq)) {
       // Followers see a hole where the end of the last reply is missing, should the log be away now.
       await this.endings

@@ -100,6 +100,7 @@ export class ReplyContext {
   race<T>(work: () => PromiseLike<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.throwIfAborted();
+      if (this.inModelCall && this.request.handover?.aborted === true) throw new HandedOver();
       this.interrupt = reject;
       work().then(
         (value) => {

@@ -126,7 +126,7 @@ export class SupervisedReply implements AsyncIterableIterator<AgentEvent> {
     this.waiting = null;
     this.end();
     abandon(this.handler);
-    if (this.ended) return;
+    if (this.ended) return waiting?.resolve({ done: true, value: undefined });
     const closing = this.close(this.cause());
     if (waiting !== null) closing.next().then(waiting.resolve, waiting.reject);
   }

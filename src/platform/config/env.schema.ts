@@ -90,7 +90,9 @@ export const EnvSchema = z.object({
   AERIE_WORKER_CONCURRENCY: integer(1, 10_000).default(200).describe('Runs this process works on at once'),
   AERIE_SHUTDOWN_DELAY_SECONDS: integer(0, 300)
     .default(0)
-    .describe('How long a stopping process goes on serving while its readiness says no, so that load balancers turn away from it'),
+    .describe(
+      'How long a stopping process goes on serving while its readiness says no, so that load balancers turn away from it',
+    ),
   AERIE_DRAIN_SECONDS: integer(0, 3600)
     .default(20)
     .describe('How long a stopping process waits for running tools; all other work is handed over at once'),

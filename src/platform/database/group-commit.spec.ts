@@ -5,7 +5,7 @@ import { GroupCommit, type GroupCommitOptions } from './group-commit.js';
 interface Call {
   readonly items: readonly string[];
   readonly answer: (results?: readonly string[]) => Promise<void>;
-  readonly fail: (error: unknown) => Promise<void>;
+  readonly fail: (error: Error) => Promise<void>;
 }
 
 class Refused extends Error {}
@@ -19,8 +19,8 @@ function setUp(options: Partial<GroupCommitOptions<string, string>> = {}) {
         resolve(results);
         await turn();
       };
-      const fail = async (error: unknown) => {
-        reject(error as Error);
+      const fail = async (error: Error) => {
+        reject(error);
         await turn();
       };
       calls.push({ items, answer, fail });

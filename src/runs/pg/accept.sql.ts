@@ -15,7 +15,7 @@ export const ACCEPT = `
       has_slot bool, rejects bool, coalesce_ms int, max_pending int, session_version int, config_version bigint,
       count int, message_ids text[], messages jsonb)
   ), l AS MATERIALIZED (
-    SELECT x.*, l.lease_owner, l.lease_token, l.lease_run_id, l.last_seq, l.pending, l.signals, l.waiting_run_id, l.collect_run_id,
+    SELECT x.*, l.lease_owner, l.lease_token, l.lease_run_id, l.last_seq, l.pending, l.signals, l.waiting_run_id, l.collect_run_id, l.collect_count,
            (l.collect_until IS NOT NULL AND l.collect_until > clock_timestamp()) AS collects
     FROM x JOIN session_leases l ON l.tenant_id = x.tenant_id AND l.session_id = x.session_id
     ORDER BY x.tenant_id, x.session_id FOR UPDATE OF l
@@ -25,7 +25,7 @@ export const ACCEPT = `
       WHEN s.version <> l.session_version OR coalesce(v.version, 0) <> l.config_version THEN 'stale'
       WHEN EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = l.tenant_id AND m.session_id = l.session_id
                    AND m.reply_id = ANY(l.message_ids)) THEN 'duplicate'
-      WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.pending > 0 OR l.waiting_run_id IS NOT NULL) THEN 'busy'
+      WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.pending > 0 OR l.waiting_run_id IS NOT NULL) THEN 'busy'
       WHEN l.collects THEN 'joined'
       WHEN l.pending >= l.max_pending THEN 'full'
       WHEN l.has_slot AND l.coalesce_ms = 0 AND l.lease_owner IS NULL AND l.pending = 0 AND l.signals = 0 AND l.waiting_run_id IS NULL
@@ -45,8 +45,9 @@ export const ACCEPT = `
       pending          = t.pending + (d.outcome = 'queued')::int,
       collect_run_id   = CASE WHEN d.outcome = 'queued' THEN CASE WHEN d.coalesce_ms > 0 THEN d.run_id END ELSE t.collect_run_id END,
       collect_until    = CASE WHEN d.outcome = 'queued' THEN CASE WHEN d.coalesce_ms > 0 THEN ${inMs('d.coalesce_ms')} END
-                         ELSE t.collect_until END
-    FROM d WHERE t.tenant_id = d.tenant_id AND t.session_id = d.session_id AND d.outcome IN ('taken', 'queued')
+                         ELSE t.collect_until END,
+      collect_count    = CASE d.outcome WHEN 'queued' THEN d.count WHEN 'joined' THEN t.collect_count + d.count ELSE t.collect_count END
+    FROM d WHERE t.tenant_id = d.tenant_id AND t.session_id = d.session_id AND d.outcome IN ('taken', 'queued', 'joined')
   ), run AS (
     INSERT INTO runs (tenant_id, id, session_id, user_id, reply_id, status, attempt, owner, started_at, resumed_at)
     SELECT tenant_id, run_id, session_id, user_id, reply_id, CASE WHEN outcome = 'taken' THEN 'running' ELSE 'queued' END,
@@ -62,9 +63,7 @@ export const ACCEPT = `
            e.ordinality + CASE d.outcome
              WHEN 'taken' THEN d.last_seq
              WHEN 'queued' THEN ${QUEUED_FROM}
-             ELSE (SELECT max(q.position) FROM messages q
-                   WHERE q.tenant_id = d.tenant_id AND q.session_id = d.session_id AND q.run_id = d.collect_run_id
-                     AND q.position < 0) END,
+             ELSE ${QUEUED_FROM} + d.collect_count END,
            e.value->'data'
     FROM d, jsonb_array_elements(d.messages) WITH ORDINALITY AS e
     WHERE d.outcome IN ('taken', 'queued', 'joined')

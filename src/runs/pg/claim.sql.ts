@@ -50,6 +50,7 @@ const OF_SESSION = (alias: string, of: string): string =>
 export const TAKE = `
   WITH k AS (
     SELECT l.*, $4::int IS NOT NULL AS claims,
+      CASE WHEN $4::int IS NOT NULL AND l.lease_owner IS NOT NULL THEN ${SEQ_JUMP} ELSE 0 END AS jump,
       coalesce(l.lease_run_id,
         (SELECT i.run_id FROM session_inputs i WHERE ${OF_SESSION('i', 'l')} AND i.run_id = l.waiting_run_id AND i.kind IN ('answer', 'stop') LIMIT 1),
         CASE WHEN l.waiting_run_id IS NULL THEN (
@@ -59,7 +60,7 @@ export const TAKE = `
     FROM unnest($1::text[], $2::uuid[]) AS s (tenant_id, session_id)
     JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.session_id
   ), w AS MATERIALIZED (
-    SELECT k.*, r.id AS run_id, r.reply_id, r.user_id, r.stop_mode AS run_stop_mode, r.resumed_at, r.attempt, r.work_ms, CASE
+    SELECT k.*, r.id AS run_id, r.reply_id, r.user_id, r.stop_mode AS run_stop_mode, r.resumed_at, r.attempt, r.work_ms, r.open_calls, CASE
         WHEN r.id IS NULL THEN 'idle'
         WHEN r.status = 'queued' THEN 'next'
         WHEN r.status = 'waiting' THEN 'resumed'
@@ -79,8 +80,8 @@ export const TAKE = `
       waiting_run_id   = CASE WHEN w.kind = 'resumed' THEN NULL ELSE l.waiting_run_id END,
       stop_run_id      = CASE WHEN w.run_stop_mode IS NOT NULL THEN w.run_id END,
       stop_mode        = w.run_stop_mode,
-      reply_seq        = CASE WHEN w.kind = 'next' THEN l.last_seq ELSE l.reply_seq END,
-      last_seq         = l.last_seq + CASE w.kind WHEN 'next' THEN w.said WHEN 'abandoned' THEN ${SEQ_JUMP} ELSE 0 END,
+      reply_seq        = CASE WHEN w.kind = 'next' THEN l.last_seq + w.jump ELSE l.reply_seq END,
+      last_seq         = l.last_seq + w.jump + CASE WHEN w.kind = 'next' THEN w.said ELSE 0 END,
       pending          = l.pending - (w.kind = 'next')::int
     FROM w WHERE ${OF_SESSION('l', 'w')}
     RETURNING l.tenant_id, l.session_id, l.lease_token, l.last_seq
@@ -93,23 +94,24 @@ export const TAKE = `
       resumed_at = now(),
       work_ms    = r.work_ms + CASE WHEN w.kind = 'abandoned'
         THEN greatest(0, extract(epoch FROM least(now(), w.lease_expires_at) - r.resumed_at) * 1000)::bigint ELSE 0 END,
-      trail      = coalesce(r.trail, '[]') || jsonb_build_object('at', now(), 'event', CASE w.kind
-          WHEN 'next' THEN 'claimed' WHEN 'abandoned' THEN 'recovered' WHEN 'handed_over' THEN 'taken_over' ELSE w.kind END,
-        'node', $3::text, 'lease_token', w.lease_token + w.claims::int)
+      trail      = coalesce(r.trail, '[]') || jsonb_build_array(
+        jsonb_build_object('at', now(), 'event', CASE w.kind
+            WHEN 'next' THEN 'claimed' WHEN 'abandoned' THEN 'recovered' WHEN 'handed_over' THEN 'taken_over' ELSE w.kind END,
+          'node', $3::text, 'lease_token', w.lease_token + w.claims::int)
         || CASE WHEN w.kind = 'abandoned' THEN jsonb_build_object('lost_by', w.lease_owner, 'lease_expired_at', w.lease_expires_at,
-            'attempt_counted', w.counts) ELSE '{}' END
+            'attempt_counted', w.counts) ELSE '{}' END)
     FROM w WHERE r.tenant_id = w.tenant_id AND r.id = w.run_id AND w.kind <> 'taken'
     RETURNING r.tenant_id, r.id, r.attempt, r.work_ms
   ), input AS (
     DELETE FROM session_inputs i USING w WHERE w.kind = 'next' AND ${OF_SESSION('i', 'w')} AND i.run_id = w.run_id AND i.kind = 'message'
   ), placed AS (
     UPDATE messages m SET position = p.position FROM (
-      SELECT q.tenant_id, q.session_id, q.reply_id, w.last_seq + row_number() OVER (PARTITION BY w.tenant_id, w.session_id ORDER BY q.position) AS position
+      SELECT q.tenant_id, q.session_id, q.reply_id, w.last_seq + w.jump + row_number() OVER (PARTITION BY w.tenant_id, w.session_id ORDER BY q.position) AS position
       FROM w JOIN messages q ON ${OF_SESSION('q', 'w')} AND q.run_id = w.run_id AND q.position < 0 WHERE w.kind = 'next') p
     WHERE ${OF_SESSION('m', 'p')} AND m.reply_id = p.reply_id AND m.step = 0
     RETURNING m.tenant_id, m.session_id, m.reply_id, m.position, m.data
   )
-  SELECT w.tenant_id, w.session_id, w.kind, w.run_id, w.reply_id, w.user_id, w.run_stop_mode AS stop, w.last_seq AS committed_seq,
+  SELECT w.tenant_id, w.session_id, w.kind, w.run_id, w.reply_id, w.user_id, w.run_stop_mode AS stop, w.last_seq AS committed_seq, w.open_calls,
          lease.lease_token AS token, lease.last_seq, coalesce(run.attempt, w.attempt) AS attempt, coalesce(run.work_ms, w.work_ms) AS work_ms,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('reply_id', p.reply_id, 'position', p.position, 'data', p.data) ORDER BY p.position), '[]')
           FROM placed p WHERE ${OF_SESSION('p', 'w')}) AS messages,

@@ -47,8 +47,15 @@ export class LeaseWrites {
   }
 
   park(held: Lease, park: Park): Promise<FinishOutcome> {
-    const { run_id, usage, open_calls } = park;
-    return this.end({ ...blank(held, 'park', run_id), ...stepOf(park), usage, open_calls, stoppable: true });
+    const { run_id, usage, open_calls, known_calls } = park;
+    return this.end({
+      ...blank(held, 'park', run_id),
+      ...stepOf(park),
+      usage,
+      open_calls,
+      known_calls,
+      stoppable: true,
+    });
   }
 
   async handOver(held: Lease, runId: string | null, lastSeq: number): Promise<boolean> {
@@ -104,6 +111,7 @@ const blank = (held: Lease, kind: WriteItem['kind'], run_id: string | null): Wri
   last_seq: 0,
   tools: [],
   consumed: [],
+  known_calls: [],
   stoppable: false,
   remove: false,
 });

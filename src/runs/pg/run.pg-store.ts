@@ -207,6 +207,9 @@ export class RunPgStore extends RunStore {
     try {
       return await this.database.transaction(async (sql) => {
         await sql.run('run-lock', lease.LOCK, [principal.tenant_id, input.session_id]);
+        // Sent again: it would stop itself.
+        const known = await this.known(sql, principal, input);
+        if (known) return known;
         const { run_id } = await stop(sql, principal, input.session_id, mode);
         const [row] = await sql.run<AcceptRow>('run-accept', accept.ACCEPT, [JSON.stringify([item])]);
         const accepted = await this.accepted(sql, principal, input, row);
@@ -246,16 +249,21 @@ export class RunPgStore extends RunStore {
     }
   }
 
-  private async duplicate(sql: Sql, { tenant_id }: Principal, input: RunInput): Promise<Accepted> {
+  private async duplicate(sql: Sql, principal: Principal, input: RunInput): Promise<Accepted> {
+    return (await this.known(sql, principal, input)) ?? { outcome: 'id_taken' };
+  }
+
+  /** What became of the first one, when a message of this input was sent before. */
+  private async known(sql: Sql, { tenant_id }: Principal, input: RunInput): Promise<Accepted | null> {
     const ids = input.messages.map((message: Msg) => message.id);
     const [row] = await sql.run<{ run_id: string; status: RunStatus; role: string }>(
       'run-duplicate',
       accept.DUPLICATE,
       [tenant_id, input.session_id, ids],
     );
-    return row?.role === 'user'
-      ? { outcome: 'duplicate', run_id: row.run_id, status: row.status }
-      : { outcome: 'id_taken' };
+    if (!row) return null;
+    if (row.role !== 'user') return { outcome: 'id_taken' };
+    return { outcome: 'duplicate', run_id: row.run_id, status: row.status };
   }
 }
 

@@ -12,7 +12,7 @@ export const WRITE = `
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
       n int, tenant_id text, session_id uuid, token bigint, owner text, kind text, last_seq bigint, run_id uuid, reply_id text, step int,
       position bigint, data jsonb, tools jsonb, consumed uuid[], status text, stoppable bool, usage jsonb, error jsonb, ending jsonb,
-      open_calls jsonb, remove bool)
+      open_calls jsonb, known_calls text[], remove bool)
   ), l AS MATERIALIZED (
     SELECT x.*, l.stop_run_id, l.stop_mode, l.pending, 
            l.signals - CASE WHEN cardinality(x.consumed) = 0 THEN 0 ELSE (
@@ -50,7 +50,12 @@ export const WRITE = `
       error       = d.error,
       ending      = d.ending,
       end_seq     = d.last_seq,
-      open_calls  = d.open_calls,
+      -- Answers come in while a run works: what it knows to be open may not be any more. The row itself is read anew.
+      open_calls  = CASE WHEN d.kind = 'park' THEN (
+        SELECT coalesce(jsonb_agg(c), '[]') FROM jsonb_array_elements(d.open_calls) c
+        WHERE NOT c->>'tool_call_id' = ANY(d.known_calls) OR EXISTS (
+          SELECT 1 FROM jsonb_array_elements(coalesce(r.open_calls, '[]')) o WHERE o->>'tool_call_id' = c->>'tool_call_id'))
+        WHEN d.kind = 'finish' THEN NULL ELSE r.open_calls END,
       work_ms     = r.work_ms + ${OPEN},
       trail       = CASE WHEN d.kind = 'finish' THEN r.trail ELSE coalesce(r.trail, '[]') || jsonb_build_object(
         'at', now(), 'event', CASE d.kind WHEN 'park' THEN 'parked' ELSE 'handed_over' END, 'node', d.owner) END
@@ -99,6 +104,7 @@ export interface WriteItem {
   readonly error?: unknown;
   readonly ending?: unknown;
   readonly open_calls?: unknown;
+  readonly known_calls: readonly string[];
   readonly remove: boolean;
 }
 
