@@ -1,5 +1,5 @@
 import { Database } from '../../platform/database/database.js';
-import { isAway, isRefused } from '../../platform/database/failures.js';
+import { isRefused } from '../../platform/database/failures.js';
 import { GroupCommit } from '../../platform/database/group-commit.js';
 import type { Checkpoint, CheckpointOutcome, Finish, FinishOutcome, Lease, Park, StopMode } from '../run.store.js';
 import { WRITE, WRITTEN, type WriteItem } from './write.sql.js';
@@ -69,18 +69,10 @@ export class LeaseWrites {
 
   /** When the answer of a write is lost its repetition finds the lease gone: whether by this very write, the run row tells. */
   private async end(item: WriteItem): Promise<FinishOutcome> {
-    let lost = false;
-    try {
-      const written = await this.writes.submit(item);
-      if (written !== undefined) return outcomeOf(written);
-    } catch (error) {
-      if (!isAway(error)) throw error;
-      lost = true;
-    }
+    const written = await this.writes.submit(item);
+    if (written !== undefined) return outcomeOf(written);
     const rows = await this.database.run('run-written', WRITTEN, [item.tenant_id, item.run_id, item.last_seq]);
-    if (rows.length > 0) return { outcome: 'released' };
-    if (lost) throw new Error('the database lost a write');
-    return { outcome: 'fenced' };
+    return { outcome: rows.length > 0 ? 'released' : 'fenced' };
   }
 }
 
