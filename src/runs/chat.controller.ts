@@ -61,7 +61,7 @@ export class ChatController {
       const session = { tenant_id: principal.tenant_id, session_id };
       const timeout_ms = Math.min(query.timeout_ms ?? Infinity, this.config.runs.wait_ms);
       const run = await this.waiter.wait(principal, session, run_id, { timeout_ms, signal: gone.signal });
-      const inProgress = IN_PROGRESS.has(run.status);
+      const inProgress = IN_PROGRESS.has(run.status) || run.goes_on;
       if (inProgress && gone.signal.aborted && body.on_disconnect === 'interrupt') {
         await this.control.cancel(principal, run_id);
       }

@@ -26,6 +26,8 @@ export class ReplyRun {
   private readonly work: ReplyWork;
   private readonly sample: GrammarSample | undefined;
   private inModelCall = false;
+  /** What is asked of somebody outside, shown once the run is parked on record. */
+  private readonly asked: HeldEvent[] = [];
   private failure: Error | undefined;
 
   constructor(
@@ -57,10 +59,12 @@ export class ReplyRun {
         }
         case 'REQUIRE_USER_CONFIRM':
         case 'REQUIRE_EXTERNAL_EXECUTION':
+          this.asked.push(writer.hold(event));
+          break;
         case 'TOOL_RESULT_END': {
           // Shown only after it is on record.
           const pending = writer.hold(event);
-          if (!(await this.checkpoint(settledBy(event, request.reply)))) return LEFT;
+          if (!(await this.checkpoint(settledBy(event.tool_call_id, request.reply)))) return LEFT;
           writer.release(pending);
           break;
         }
@@ -75,7 +79,8 @@ export class ReplyRun {
           writer.emit(event);
           if (writer.congested) await writer.flushed();
       }
-      if (this.stretch.lost) this.sayAgain();
+      // What is held back has its number already: it comes first.
+      if (this.stretch.lost && this.asked.length === 0) this.sayAgain();
     }
     if (held.lost) return LEFT;
     if (held.handover.aborted && !this.isParked) {
@@ -216,6 +221,7 @@ export class ReplyRun {
       consumed,
     };
     const written = await this.stretch.persist(() => resources.store.park(held.lease, park));
+    if (written && written.outcome !== 'fenced') for (const event of this.asked.splice(0)) writer.release(event);
     if (written?.outcome === 'stopped') {
       // Asked for while the reply came to its rest: the session is still held, and the run goes on to its end.
       held.finishing = false;
@@ -259,10 +265,9 @@ export class ReplyRun {
 }
 
 /** The ledger entry of a call that came to its end. */
-function settledBy(event: AgentEvent, reply: ReplyWork['request']['reply']): ToolCallEntry[] {
-  if (event.type !== 'TOOL_RESULT_END') return [];
-  const result = reply.result(event.tool_call_id) ?? null;
-  return [{ tool_call_id: event.tool_call_id, name: result?.name ?? '', state: 'settled', result }];
+function settledBy(tool_call_id: string, reply: ReplyWork['request']['reply']): ToolCallEntry[] {
+  const result = reply.result(tool_call_id) ?? null;
+  return [{ tool_call_id, name: result?.name ?? '', state: 'settled', result }];
 }
 
 const replyRemoved = ({ run_id, reply_id }: { run_id: string; reply_id: string }): AgentEvent => ({

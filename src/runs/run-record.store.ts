@@ -21,6 +21,8 @@ export interface RunRecord {
   readonly stop_mode: StopMode | null;
   readonly open_calls: OpenCall[] | null;
   readonly owner: string | null;
+  /** It waits, but for nothing any more: all its calls are answered, or it was stopped. */
+  readonly goes_on: boolean;
 }
 
 /** What happened to a run: `event` names it, the rest belongs to it. */

@@ -41,7 +41,7 @@ export class RunWaiter {
         const run = await this.records.get(principal, runId);
         if (!run) throw notFound('run', runId);
         const left = until - performance.now();
-        if (ENDED.has(run.status) || left <= 0 || options.signal.aborted) return run;
+        if ((ENDED.has(run.status) && !run.goes_on) || left <= 0 || options.signal.aborted) return run;
         await bell.ringsWithin(Math.min(left, LOOK_MS));
       }
     } finally {

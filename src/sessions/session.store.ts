@@ -18,7 +18,7 @@ export interface SessionRecord {
   readonly version: number;
   /** Counts the changes of agents and credentials of the tenant. */
   readonly config_version: number;
-  /** A run is at work or queued, and none is parked. */
+  /** A run is at work or may start: queued, or parked and answered. */
   readonly is_running: boolean;
   /** What a parked run waits for. */
   readonly open_calls: readonly { kind: 'external' | 'confirm' }[];

@@ -13,7 +13,7 @@ import { SessionStore, type NewSession, type SessionRecord, type TranscriptPage 
 import { type MessageRow, toMessages } from './transcript-rows.js';
 
 const IS_RUNNING = `
-  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR (l.pending > 0 AND l.waiting_run_id IS NULL)) AS is_running`;
+  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.signals > 0 OR (l.pending > 0 AND l.waiting_run_id IS NULL)) AS is_running`;
 
 const RECORD = `
   SELECT s.tenant_id, s.id, s.user_id, s.agent_id, s.external_id, s.source, s.config, s.created_at, s.updated_at,

@@ -105,7 +105,7 @@ export const ACCEPTED = `
 
 /** The runs of session $2 that have not ended, found without looking at those that have. */
 const OPEN_RUNS = `
-  SELECT r.id, r.status, r.user_id, r.reply_id, r.open_calls FROM runs r
+  SELECT r.id, r.status, r.user_id, r.reply_id, r.open_calls, r.stop_mode FROM runs r
   WHERE r.tenant_id = $1 AND r.status IN ('queued', 'running', 'waiting') AND r.id IN (
     SELECT lease_run_id FROM session_leases WHERE tenant_id = $1 AND session_id = $2
     UNION ALL SELECT waiting_run_id FROM session_leases WHERE tenant_id = $1 AND session_id = $2
@@ -122,7 +122,7 @@ export const ANSWER = `
     SELECT r.id, r.open_calls,
            ARRAY(SELECT t FROM unnest($5::text[]) t
                  WHERE NOT EXISTS (SELECT 1 FROM jsonb_array_elements(r.open_calls) c WHERE c->>'tool_call_id' = t)) AS missing
-    FROM (${OPEN_RUNS}) r WHERE r.user_id = $3 AND r.reply_id::text = $4 AND r.status <> 'queued'
+    FROM (${OPEN_RUNS}) r WHERE r.user_id = $3 AND r.reply_id::text = $4 AND r.status <> 'queued' AND r.stop_mode IS NULL
   ), answered AS (
     UPDATE runs r SET open_calls = (
       SELECT coalesce(jsonb_agg(c), '[]') FROM jsonb_array_elements(r.open_calls) c WHERE NOT c->>'tool_call_id' = ANY($5))

@@ -7,7 +7,8 @@ import { RunRecordStore, type RunQuery, type RunRecord, type RunTrail, type Trai
 
 const RECORD = `
   SELECT r.id, r.session_id, s.agent_id, r.reply_id, r.status, r.attempt, r.accepted_at, r.started_at, r.finished_at, r.work_ms, r.usage,
-         r.error, r.stop_requested_at, r.stop_requested_by, r.stop_mode, r.open_calls, r.owner
+         r.error, r.stop_requested_at, r.stop_requested_by, r.stop_mode, r.open_calls, r.owner,
+         (r.status = 'waiting' AND (r.open_calls = '[]' OR r.stop_requested_at IS NOT NULL)) AS goes_on
   FROM runs r JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id AND s.deleted_at IS NULL
   WHERE r.tenant_id = $1 AND s.user_id = $2`;
 
