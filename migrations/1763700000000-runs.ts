@@ -29,10 +29,11 @@ export class Runs1763700000000 implements MigrationInterface {
         ADD COLUMN open_calls jsonb,
         ADD COLUMN end_seq bigint,
         ADD COLUMN ending jsonb,
+        ADD COLUMN ended_at timestamptz,
         ADD COLUMN trail jsonb;
       DROP INDEX runs_open;
       CREATE INDEX runs_open ON runs (status, tenant_id, accepted_at) WHERE status IN ('queued', 'running');
-      CREATE INDEX runs_finished ON runs USING brin (finished_at);
+      CREATE INDEX runs_ended ON runs USING brin (ended_at);
 
       CREATE INDEX session_inputs_signals ON session_inputs (created_at) WHERE kind <> 'message';
 
@@ -89,10 +90,10 @@ export class Runs1763700000000 implements MigrationInterface {
       DROP FUNCTION bump_config_version();
       DROP TABLE config_versions, nodes, tool_calls;
       ALTER TABLE messages DROP COLUMN removed_at;
-      DROP INDEX session_inputs_signals, runs_finished, runs_open;
+      DROP INDEX session_inputs_signals, runs_ended, runs_open;
       CREATE INDEX runs_open ON runs (accepted_at) WHERE status IN ('queued', 'running');
       ALTER TABLE runs DROP COLUMN owner, DROP COLUMN resumed_at, DROP COLUMN work_ms, DROP COLUMN stop_mode,
-        DROP COLUMN open_calls, DROP COLUMN end_seq, DROP COLUMN ending, DROP COLUMN trail;
+        DROP COLUMN open_calls, DROP COLUMN end_seq, DROP COLUMN ending, DROP COLUMN ended_at, DROP COLUMN trail;
       ALTER TABLE sessions DROP COLUMN version;
       ALTER TABLE session_leases DROP COLUMN signals, DROP COLUMN waiting_run_id, DROP COLUMN stop_run_id, DROP COLUMN stop_mode,
         DROP COLUMN collect_run_id, DROP COLUMN collect_until, DROP COLUMN collect_count;

@@ -23,6 +23,9 @@ export class SlowReaderError extends Error {
 
 const PAGE = 64;
 
+/** A holder that goes on with a dead one's work leaves out a million numbers; nobody is further ahead of the record than two such. */
+const MAX_AHEAD = 2 ** 21;
+
 /**
  * How long committed numbers may take to reach the log before they count as lost. Events are committed a moment before they are appended,
  * also the last ones of a session that reads as idle already.
@@ -49,7 +52,7 @@ export async function* follow(
     const known = Math.max(top ?? 0, options.committed);
     // An idle session has given no numbers beyond these: the cursor is another's, and would hide what comes. At work, it may be from an
     // attempt that died; whoever goes on numbers far above it.
-    if (cursor > known && !options.live) cursor = yield* gap(known);
+    if (cursor > known + (options.live ? MAX_AHEAD : 0)) cursor = yield* gap(known);
     cursor = yield* replay(log, ref, cursor, Infinity, inbox);
     for (;;) {
       const signal = await inbox.next(cursor < options.committed ? GRACE_MS : undefined);

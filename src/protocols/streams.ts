@@ -30,10 +30,6 @@ export class Streams implements BeforeApplicationShutdown {
     return { controller, leave };
   }
 
-  get count(): number {
-    return this.open.size;
-  }
-
   beforeApplicationShutdown(): void {
     this.closing = true;
     if (this.open.size > 0) this.logger.log({ streams: this.open.size }, 'Closing streams');

@@ -56,6 +56,8 @@ export class ChatController {
     const gone = new AbortController();
     const onClose = () => gone.abort();
     reply.raw.once('close', onClose);
+    // A client that left while it was being identified is not heard to close any more.
+    if (reply.raw.destroyed) onClose();
     try {
       const { session_id, run_id } = await this.runs.submit(principal, body);
       const session = { tenant_id: principal.tenant_id, session_id };

@@ -6,7 +6,7 @@ import { ModelError } from '../core/models/chat-model.js';
 import { isAway, isRefused } from '../platform/database/failures.js';
 import type { Assembly } from './assembler.js';
 import type { EventWriter } from './event-writer.js';
-import type { HeldSession } from './held-session.js';
+import { type HeldSession, LeaseLost } from './held-session.js';
 import { sayNotices } from './notices.js';
 import { reopen, unpark } from './recovery.js';
 import { ReplyRun } from './reply-run.js';
@@ -117,6 +117,8 @@ export class Drain implements Stretch {
       this.assemble(principal),
     ]);
     const transcript = await this.load(principal);
+    // Whoever holds the session now has its steps; what was read here may be nothing.
+    if (held.lost) throw new LeaseLost('the lease of the session is gone');
     const name = assembly?.agent.data.name ?? '';
     const toolkit = assembly?.toolkit ?? new Toolkit();
     const reopened = kind === 'resumed' ? unpark(rows, signals, run, name) : reopen(rows, signals, run, name, toolkit);
@@ -143,7 +145,8 @@ export class Drain implements Stretch {
     const { session_id } = this.held;
     const assembled = await this.persist(async () => {
       try {
-        return { assembly: await assembler.current(principal, session_id), failure: undefined };
+        const gathering = assembler.current(principal, session_id);
+        return { assembly: await this.bounded(gathering), failure: undefined };
       } catch (error) {
         if (isAway(error)) throw error;
         logger.warn({ err: error, session_id }, 'A reply could not be prepared');
@@ -151,5 +154,22 @@ export class Drain implements Stretch {
       }
     });
     return assembled ?? { assembly: undefined, failure: undefined };
+  }
+
+  /** Waits for what a host application brings; a stop, or that the process goes, ends the wait, and so does what takes too long. */
+  private bounded<T>(work: Promise<T>): Promise<T | undefined> {
+    const { held, resources } = this;
+    return new Promise((resolve, reject) => {
+      const leave = () => resolve(undefined);
+      const timer = setTimeout(() => reject(new Error('it took too long')), resources.config.runs.idle_ms);
+      for (const signal of [held.signal, held.handover]) {
+        if (signal.aborted) leave();
+        signal.addEventListener('abort', leave, { once: true });
+      }
+      work.then(resolve, reject).finally(() => {
+        clearTimeout(timer);
+        for (const signal of [held.signal, held.handover]) signal.removeEventListener('abort', leave);
+      });
+    });
   }
 }

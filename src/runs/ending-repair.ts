@@ -1,8 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SystemPrincipal } from '../auth/principal.js';
-import type { AgentEvent } from '../core/events/agent-event.js';
 import { EventLog } from '../events/event-log.js';
-import { frame } from '../events/frames.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import { type EndedRun, NodeStore } from './node.store.js';
 import { RunStore } from './run.store.js';
@@ -10,8 +8,8 @@ import { RunStore } from './run.store.js';
 const PAGE = 200;
 
 /**
- * Says the end of replies whose holder died between its commit and the log. The events follow from the run row and have the numbers they
- * were given, so saying them twice changes nothing, and a later holder's numbers shut them out.
+ * Says the last events of runs whose holder died between its commit and the log. They are on the run row and have the numbers they were
+ * given, so saying them twice changes nothing, and a later holder's numbers shut them out.
  */
 @Injectable()
 export class EndingRepair {
@@ -53,7 +51,6 @@ export class EndingRepair {
 
   private async append(run: EndedRun, create: boolean): Promise<void> {
     const { tenant_id, session_id, ending, end_seq } = run;
-    const frames = eventsOf(run).map((event, index) => frame(ending.seq + index, JSON.stringify(event)));
     await this.log.append({
       tenant_id,
       session_id,
@@ -61,26 +58,9 @@ export class EndingRepair {
       prev: ending.seq - 1,
       first: ending.seq,
       last: end_seq,
-      frames: frames.join(''),
+      frames: ending.frames,
       keep_from: end_seq,
       create,
     });
   }
-}
-
-/** A rolled back reply has one more number than its end. */
-function eventsOf({ session_id, run_id, reply_id, ending, error, end_seq }: EndedRun): AgentEvent[] {
-  const { event_id, reason, at, seq } = ending;
-  const names = { created_at: at, run_id };
-  const end: AgentEvent = {
-    type: 'REPLY_END',
-    id: event_id,
-    ...names,
-    reply_id,
-    session_id,
-    finished_reason: reason,
-    error,
-  };
-  if (end_seq === seq) return [end];
-  return [end, { type: 'CUSTOM', id: `${event_id}:removed`, ...names, name: 'reply_removed', value: { reply_id } }];
 }

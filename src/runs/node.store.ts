@@ -1,14 +1,11 @@
 import type { SystemPrincipal } from '../auth/principal.js';
-import type { ErrorInfo } from '../core/messages/message.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { Ending } from './run.store.js';
 
-/** How a run ended, as its last events say it. */
+/** A run that ended or was parked, with the events that say so. */
 export interface EndedRun extends SessionRef {
   readonly run_id: string;
-  readonly reply_id: string;
   readonly ending: Ending;
-  readonly error: ErrorInfo | null;
   readonly end_seq: number;
 }
 
@@ -20,7 +17,7 @@ export abstract class NodeStore {
   abstract takeSilent(system: SystemPrincipal, silentMs: number): Promise<string | null>;
   /** The runs of a node whose last events may be missing from the log, up to `limit` after `after`, in the order of their ids. */
   abstract unflushed(system: SystemPrincipal, node: string, after: string | null, limit: number): Promise<EndedRun[]>;
-  /** The newest run of a session that has ended with events. */
+  /** The run of a session that ended or was parked last. */
   abstract lastEnded(system: SystemPrincipal, session: SessionRef): Promise<EndedRun | null>;
   abstract forget(system: SystemPrincipal, node: string): Promise<void>;
   /** Leaves a word for the followers of a session, which its next holder says. */

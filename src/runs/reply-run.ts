@@ -157,39 +157,35 @@ export class ReplyRun {
     const { run, consumed, history } = this.preparation;
     const { reply } = this.work.request;
     let end = writer.hold(event);
-    let removed: HeldEvent | undefined;
+    let ending = event;
+    let status: Finish['status'] = RUN_STATUS[event.finished_reason];
+    const removed: HeldEvent[] = [];
     // On its way before the lease may be given back: a later holder's first number shuts out whatever of this reply is not in the log.
     writer.send();
     held.finishing = true;
-    for (let ending = event; ;) {
-      const remove = removed !== undefined;
+    for (;;) {
       const finish: Finish = {
         run_id: run.run_id,
-        status: RUN_STATUS[ending.finished_reason],
+        status,
         usage: reply.msg.usage,
         error: reply.msg.error,
         last_seq: writer.last_seq,
         step: this.work.recorder.current(),
         tools: [],
         consumed,
-        remove,
-        ending: {
-          token: held.lease.token,
-          seq: end.seq,
-          event_id: ending.id,
-          reason: ending.finished_reason,
-          at: ending.created_at,
-        },
+        remove: removed.length > 0,
+        ending: { token: held.lease.token, seq: end.seq, frames: textOf([end, ...removed]) },
       };
       const written = await this.stretch.persist(() => resources.store.finish(held.lease, finish));
       if (written?.outcome === 'stopped') {
-        // Somebody asked to stop the run before its end was on record.
+        // Somebody asked to stop the run before its end was on record. A reply that ran out of iterations has said so: it ends as that.
+        if (status === 'completed') status = 'interrupted';
         if (ending.finished_reason === 'completed') {
           ending = { ...ending, id: newEventId(), finished_reason: 'interrupted' };
           reply.apply(ending);
           end = writer.hold(ending, end.seq);
         }
-        if (written.mode === 'rollback') removed ??= writer.hold(replyRemoved(run));
+        if (written.mode === 'rollback' && removed.length === 0) removed.push(writer.hold(replyRemoved(run)));
         continue;
       }
       if (written === undefined || written.outcome === 'fenced') return written;
@@ -197,9 +193,9 @@ export class ReplyRun {
       if (this.stretch.lost) writer.resume();
       this.stretch.lost = false;
       writer.release(end);
-      if (removed) writer.release(removed);
+      for (const withdrawal of removed) writer.release(withdrawal);
       writer.keep_from = writer.last_seq;
-      this.stretch.conclude(removed ? null : reply.msg, history, written.outcome === 'released');
+      this.stretch.conclude(removed.length > 0 ? null : reply.msg, history, written.outcome === 'released');
       return written;
     }
   }
@@ -213,6 +209,11 @@ export class ReplyRun {
     const park = {
       run_id: run.run_id,
       usage: reply.msg.usage,
+      ending: {
+        token: held.lease.token,
+        seq: this.asked[0]?.seq ?? writer.last_seq,
+        frames: textOf(this.asked),
+      },
       open_calls: this.openCalls,
       known_calls: run.open_calls,
       last_seq: writer.last_seq,
@@ -221,7 +222,7 @@ export class ReplyRun {
       consumed,
     };
     const written = await this.stretch.persist(() => resources.store.park(held.lease, park));
-    if (written && written.outcome !== 'fenced') for (const event of this.asked.splice(0)) writer.release(event);
+    if (written && written.outcome !== 'fenced') for (const asked of this.asked.splice(0)) writer.release(asked);
     if (written?.outcome === 'stopped') {
       // Asked for while the reply came to its rest: the session is still held, and the run goes on to its end.
       held.finishing = false;
@@ -263,6 +264,8 @@ export class ReplyRun {
     return new GrammarSample((error) => logger.error({ err: error, reply_id }, 'A reply broke the grammar of events'));
   }
 }
+
+const textOf = (events: readonly HeldEvent[]): string => events.map((event) => event.text).join('');
 
 /** The ledger entry of a call that came to its end. */
 function settledBy(tool_call_id: string, reply: ReplyWork['request']['reply']): ToolCallEntry[] {

@@ -1,4 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SystemPrincipal } from '../auth/principal.js';
 import { InterruptBackend, type InterruptSignal } from '../interrupts/interrupt-backend.js';
 import { Config } from '../platform/config/config.js';
@@ -9,6 +10,9 @@ import type { Assembly } from './assembler.js';
 import { HeldSession } from './held-session.js';
 import { type Lease, RunStore, type Taker, type Work } from './run.store.js';
 import { SessionRunner } from './session-runner.js';
+
+/** What is left of a stop when nothing may be waited for any more. */
+const LAST_MS = 5000;
 
 /** The sessions this process works on: a bounded number of slots, the way to stop what is in them, and to leave them all. */
 @Injectable()
@@ -54,10 +58,6 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
     return [...this.held.values()];
   }
 
-  get active(): number {
-    return this.held.size;
-  }
-
   get freeSlots(): number {
     if (!this.isWorker || this.leaving) return 0;
     return Math.max(0, this.config.runs.concurrency - this.held.size - this.reserved);
@@ -79,6 +79,8 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Begins the work on a session this process has just taken. `sentAt`: when the statement that took it was sent. */
   begin(lease: Lease, work: Work, sentAt: number, assembly?: Assembly): void {
+    const before = this.find(lease);
+    if (before && before.lease.token >= lease.token) throw new Error('a session cannot be held twice under one lease');
     const held = new HeldSession(lease, this.config.runs.lease_ms, sentAt);
     this.held.set(key(lease), held);
     if (this.leaving) held.leave();
@@ -122,14 +124,14 @@ export class RunNode implements OnApplicationBootstrap, OnModuleDestroy {
     await Promise.race([this.idle(), timeout]);
     clearTimeout(timer);
     for (const session of this.held.values()) session.lose();
-    await this.idle();
+    await Promise.race([this.idle(), delay(LAST_MS, undefined, { ref: false })]);
   }
 
   /** Resolves when nothing is at work, nor about to be. */
   private async idle(): Promise<void> {
     while (this.working.size > 0 || this.reserved > 0) {
       await Promise.all(this.working);
-      if (this.reserved > 0) await new Promise((resolve) => setImmediate(resolve));
+      if (this.reserved > 0) await delay(10);
     }
   }
 }

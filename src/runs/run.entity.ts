@@ -13,7 +13,7 @@ const OF_SESSION = [
 
 @Entity('runs')
 @Index('runs_of_session', ['tenant_id', 'session_id', 'id'])
-@Index('runs_finished', { synchronize: false })
+@Index('runs_ended', { synchronize: false })
 @Index('runs_open', ['status', 'tenant_id', 'accepted_at'], { where: `status IN ('queued', 'running')` })
 @ForeignKey(() => SessionEntity, [...OF_SESSION[0]], [...OF_SESSION[1]], { name: 'runs_session', onDelete: 'CASCADE' })
 export class RunEntity {
@@ -38,6 +38,7 @@ export class RunEntity {
   @Column('jsonb', { nullable: true }) open_calls!: OpenCall[] | null;
   @Column('bigint', { nullable: true }) end_seq!: number | null;
   @Column('jsonb', { nullable: true }) ending!: Ending | null;
+  @Column('timestamptz', { nullable: true }) ended_at!: Date | null;
   @Column('jsonb', { nullable: true }) trail!: TrailEntry[] | null;
 }
 

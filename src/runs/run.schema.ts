@@ -115,7 +115,11 @@ export type Interrupted = z.infer<typeof Interrupted>;
 
 export const Cancelled = z
   .object({ session_id: z.uuid(), run_id: z.uuid(), status: RunStatusSchema, was_running: z.boolean() })
-  .meta({ id: 'Cancelled', description: '`status` as it was when the stop was put on record' });
+  .meta({
+    id: 'Cancelled',
+    description:
+      '`status`: running or waiting for a run that will end as interrupted, cancelled for one that was queued, else how it had ended',
+  });
 export type Cancelled = z.infer<typeof Cancelled>;
 
 export const StopRequestBody = z

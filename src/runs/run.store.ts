@@ -1,5 +1,5 @@
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
-import type { FinishedReason, ErrorInfo, Msg, Usage } from '../core/messages/message.js';
+import type { ErrorInfo, Msg, Usage } from '../core/messages/message.js';
 import type { ToolResultBlock } from '../core/messages/block.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { MessageRow, StepData } from '../sessions/transcript-rows.js';
@@ -142,13 +142,13 @@ export interface Checkpoint {
   readonly consumed: readonly string[];
 }
 
-/** REPLY_END as it will be published: whoever finds it missing from the log can say it again. */
+/** The last events of a run as they will be published: whoever finds them missing from the log can say them again. */
 export interface Ending {
   readonly token: number;
-  readonly event_id: string;
+  /** Number of the first of them. */
   readonly seq: number;
-  readonly reason: FinishedReason;
-  readonly at: string;
+  /** As they stand in the log. */
+  readonly frames: string;
 }
 
 export interface Finish extends Checkpoint {
@@ -170,6 +170,8 @@ export interface OpenCall {
 export interface Park extends Checkpoint {
   readonly run_id: string;
   readonly usage: Usage | null;
+  /** What is asked of somebody outside. */
+  readonly ending: Ending;
   readonly open_calls: readonly OpenCall[];
   /** Those of them that were open when the run was taken: one that was answered meanwhile stays answered. */
   readonly known_calls: readonly string[];

@@ -12,6 +12,9 @@ import type { SessionConfig, SessionListQuery } from './session.schema.js';
 import { SessionStore, type NewSession, type SessionRecord, type TranscriptPage } from './session.store.js';
 import { type MessageRow, toMessages } from './transcript-rows.js';
 
+/** Sessions go with all their rows, which may be many. */
+const PURGE_MS = 300_000;
+
 const IS_RUNNING = `
   (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.signals > 0 OR (l.pending > 0 AND l.waiting_run_id IS NULL)) AS is_running`;
 
@@ -86,7 +89,7 @@ export class SessionTypeormStore extends SessionStore {
     const { tenant_id, user_id } = principal;
     const where = { tenant_id, user_id, id: found.id, deleted_at: IsNull() };
     await this.database.dataSource.transaction(async (manager) => {
-      const row = await manager.findOne(SessionEntity, { where, lock: { mode: 'pessimistic_write' } });
+      const row = await manager.findOne(SessionEntity, { where, lock: { mode: 'for_no_key_update' } });
       if (row)
         await manager.update(
           SessionEntity,
@@ -167,6 +170,7 @@ export class SessionTypeormStore extends SessionStore {
       `DELETE FROM sessions WHERE (tenant_id, id) IN (
          SELECT tenant_id, id FROM sessions WHERE deleted_at IS NOT NULL LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING id`,
       [limit],
+      PURGE_MS,
     );
     return sessions.length;
   }

@@ -23,6 +23,7 @@ import { SessionStore, type SessionRecord } from './session.store.js';
 
 const PURGE_QUEUE = 'maintenance';
 const PURGE_BATCH = 100;
+const CLOSED_AT_ONCE = 100;
 
 @Injectable()
 export class SessionsService implements OnModuleInit {
@@ -107,12 +108,18 @@ export class SessionsService implements OnModuleInit {
 
   /** After the tombstone: whoever works on the sessions is told, followers see the end, the rows go in the background. */
   private async close(sessions: SessionRef[]): Promise<void> {
-    for (const { tenant_id, session_id } of sessions) {
+    for (let from = 0; from < sessions.length; from += CLOSED_AT_ONCE) {
+      await Promise.all(sessions.slice(from, from + CLOSED_AT_ONCE).map((session) => this.tell(session)));
+    }
+  }
+
+  /** The session is gone whether or not the bus hears of it: its holder finds out by its next write. */
+  private async tell({ tenant_id, session_id }: SessionRef): Promise<void> {
+    try {
       const signal = { tenant_id, session_id, run_id: null, mode: 'interrupt' } as const;
-      // The session is gone whether or not the bus hears of it: its holder finds out by its next write.
-      await Promise.all([this.interrupts.publish(signal), this.log.remove({ tenant_id, session_id })]).catch(
-        (error: unknown) => this.logger.warn({ err: error, session_id }, 'The end of a session could not be told'),
-      );
+      await Promise.all([this.interrupts.publish(signal), this.log.remove({ tenant_id, session_id })]);
+    } catch (error) {
+      this.logger.warn({ err: error, session_id }, 'The end of a session could not be told');
     }
   }
 

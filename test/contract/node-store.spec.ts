@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { eachFrame } from '../../src/events/frames.js';
+import { eachFrame, frame } from '../../src/events/frames.js';
 import { LocalEventLog } from '../../src/events/local-event-log.js';
 import { EndingRepair } from '../../src/runs/ending-repair.js';
 import { NodePgStore } from '../../src/runs/pg/node.pg-store.js';
-import { alice, finishOf, input, Ledger, system } from './run-store-support.js';
+import { alice, finishOf, input, Ledger, parkOf, system } from './run-store-support.js';
 
 let ledger: Ledger;
 let nodes: NodePgStore;
@@ -22,10 +22,20 @@ beforeEach(async () => {
 });
 afterAll(() => ledger.close());
 
+const removal = {
+  type: 'CUSTOM' as const,
+  id: 'removal',
+  created_at: '2026-11-21T10:00:00.000Z',
+  name: 'reply_removed',
+};
+
 /** A run that n1 has finished with its end as number 9; the log has what came before, up to `top`. */
 async function finished(top: number | null, remove = false) {
   const { session, run, held } = await ledger.working();
-  await ledger.store.finish(held, { ...finishOf(run, 9), ...(remove ? { last_seq: 10, remove } : {}) });
+  const end = finishOf(run, 9);
+  const withdrawal = frame(10, JSON.stringify({ ...removal, value: { reply_id: run.reply_id } }));
+  const rolledBack = { last_seq: 10, remove, ending: { ...end.ending, frames: end.ending.frames + withdrawal } };
+  await ledger.store.finish(held, { ...end, ...(remove ? rolledBack : {}) });
   const ref = { tenant_id: 'acme', session_id: session };
   if (top !== null) {
     const batch = { prev: 0, first: 1, last: top, frames: 'id: 1\ndata: {}\n\n' };
@@ -93,12 +103,22 @@ describe('the end of a reply that its node has not said', () => {
     await nodes.beat(system, 'n1', 0);
     const [there, gone, old] = [await finished(9), await finished(null), await finished(8)];
     await ledger.sessions.delete(alice, { id: gone.ref.session_id });
-    await ledger.sql(`UPDATE runs SET finished_at = now() - interval '1 h' WHERE id = $1`, [old.run.run_id]);
+    await ledger.sql(`UPDATE runs SET ended_at = now() - interval '1 h' WHERE id = $1`, [old.run.run_id]);
     expect(await repair.ofNode('n1')).toBe(0);
     expect([await said(there.ref, 9), await log.top(gone.ref), await log.top(old.ref)]).toEqual([[], null, 8]);
     await nodes.beat(system, 'n1', 2 * 3600 * 1000);
     expect(await repair.ofNode('n1')).toBe(1);
     expect(await log.top(old.ref)).toBe(9);
+  });
+
+  it('and what a parked run asks for are said alike', async () => {
+    await nodes.beat(system, 'n1', 0);
+    const { session, run, held } = await ledger.working();
+    const ref = { tenant_id: 'acme', session_id: session };
+    const asked = JSON.stringify({ ...removal, name: 'asked', value: {} });
+    await ledger.store.park(held, parkOf(run, 7, ['c1'], { ending: { token: 1, seq: 7, frames: frame(7, asked) } }));
+    expect(await repair.ofNode('n1')).toBe(1);
+    expect(await said(ref, 0)).toEqual([{ prev: 6, seq: 7, json: asked }]);
   });
 
   it('is said by whoever goes on with the session, before anything else', async () => {

@@ -11,13 +11,14 @@ beforeAll(async () => {
 afterAll(() => ledger.close());
 
 /** A store whose connection breaks each time right after the next statement of this name was carried out. */
-function forgetful(statement: string, times = 1): RunPgStore {
+function forgetful(statement: string, times = 1, meanwhile?: () => Promise<unknown>): RunPgStore {
   let left = times;
   const database = Object.create(ledger.database, {
     run: {
       value: async (name: string, text: string, values: readonly unknown[]) => {
         const rows = await ledger.database.run(name, text, values);
         if (name !== statement || left-- <= 0) return rows;
+        await meanwhile?.();
         throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
       },
     },
@@ -40,6 +41,19 @@ describe('an answer of the database that is lost', () => {
     expect(await ledger.queue(input(session, 'a'), { store })).toEqual({ outcome: 'queued' });
     expect(await ledger.row(session)).toMatchObject({ pending: 1, lease_owner: null });
     expect(await ledger.statuses(session)).toEqual(['queued']);
+  });
+
+  it('of an input that was queued and claimed meanwhile: whoever claimed it has it, this process too', async () => {
+    const session = await ledger.newSession();
+    const store = forgetful('run-accept', 1, () => ledger.claim({ owner: 'n1' }));
+    expect(await ledger.queue(input(session, 'a'), { store })).toEqual({ outcome: 'queued' });
+    expect(await ledger.row(session)).toMatchObject({ pending: 0, lease_token: 1, lease_owner: 'n1' });
+  });
+
+  it('of an input without a message: the run is accepted', async () => {
+    const session = await ledger.newSession();
+    const accepted = await ledger.accept(input(session), { store: forgetful('run-accept') });
+    expect(accepted).toEqual({ outcome: 'taken', token: 1, last_seq: 0 });
   });
 
   it('of an input that was refused: it is refused again', async () => {
@@ -74,5 +88,19 @@ describe('an answer of the database that is lost', () => {
     const stranger = { ...lease(session, held.token + 1) };
     expect(await forgetful('run-write', 0).finish(stranger, finishOf(run, 9))).toEqual({ outcome: 'fenced' });
     expect(await ledger.statuses(session)).toEqual(['running']);
+  });
+});
+
+describe('an answer of the database that does not come', () => {
+  it('is given up in time, and so is its connection; what comes after is answered', async () => {
+    const { database } = ledger;
+    await expect(database.run('test-sleep', 'SELECT pg_sleep(60)', [], 200)).rejects.toThrow('timeout');
+    await expect(
+      database.transaction(async (sql) => {
+        await sql.run('test-sleep-on', 'SELECT pg_sleep(60)', [], 200);
+      }),
+    ).rejects.toThrow('timeout');
+    const all = Array.from({ length: 20 }, () => database.run<{ one: number }>('test-one', 'SELECT 1 AS one', []));
+    expect((await Promise.all(all)).flat()).toEqual(all.map(() => ({ one: 1 })));
   });
 });

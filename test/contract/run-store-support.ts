@@ -1,10 +1,12 @@
 import pg from 'pg';
+import { frame } from '../../src/events/frames.js';
 import { MIGRATIONS } from '../../migrations/all.js';
 import { CreateAgent } from '../../src/agents/agent.schema.js';
 import { AgentTypeormStore } from '../../src/agents/agent.typeorm-store.js';
 import { ENTITIES } from '../../src/aerie.module.js';
 import { Principal, SystemPrincipal } from '../../src/auth/principal.js';
-import { acceptInput, InputMsg, type Msg } from '../../src/core/messages/message.js';
+import type { AgentEvent } from '../../src/core/events/agent-event.js';
+import { acceptInput, type FinishedReason, InputMsg, type Msg } from '../../src/core/messages/message.js';
 import { Database } from '../../src/platform/database/database.js';
 import { migrate } from '../../src/platform/database/database.module.js';
 import { newId } from '../../src/platform/ids.js';
@@ -254,11 +256,22 @@ export function finishOf(run: Names, last_seq: number, rest: Partial<Finish> = {
     status,
     usage: null,
     error: null,
-    ending: { token: 1, event_id: newId(), seq: last_seq, reason, at: new Date().toISOString() },
+    ending: { token: 1, seq: last_seq, frames: frame(last_seq, JSON.stringify(replyEnd(run, reason))) },
     remove: false,
     ...rest,
   };
 }
+
+const replyEnd = ({ run_id, reply_id }: Names, finished_reason: FinishedReason): AgentEvent => ({
+  type: 'REPLY_END',
+  id: newId(),
+  created_at: new Date().toISOString(),
+  run_id,
+  reply_id,
+  session_id: run_id,
+  finished_reason,
+  error: null,
+});
 
 export const parkOf = (run: Names, last_seq: number, calls: readonly string[], rest: Partial<Park> = {}): Park => ({
   ...checkpointOf(run, last_seq),
@@ -266,6 +279,7 @@ export const parkOf = (run: Names, last_seq: number, calls: readonly string[], r
   usage: null,
   open_calls: calls.map((tool_call_id) => ({ tool_call_id, name: 'ask', kind: 'external' })),
   known_calls: [],
+  ending: { token: 1, seq: last_seq, frames: '' },
   ...rest,
 });
 

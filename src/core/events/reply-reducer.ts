@@ -10,20 +10,15 @@ import { appendText, blankReply, joinBase64, newCall, newResult, outputData, res
 export class ReplyReducer {
   private readonly blocks = new Map<string, Exclude<ContentBlock, ToolResultBlock>>();
   private readonly results = new Map<string, ToolResultBlock>();
-  private started: boolean;
 
   /** Takes over `msg` and mutates it. */
-  constructor(
-    readonly msg: Msg,
-    options: { started?: boolean } = {},
-  ) {
-    this.started = options.started ?? true;
+  constructor(readonly msg: Msg) {
     this.index();
   }
 
   /** A reply whose REPLY_START is still to come. */
   static blank(replyId: string, name: string): ReplyReducer {
-    return new ReplyReducer(blankReply(replyId, name), { started: false });
+    return new ReplyReducer(blankReply(replyId, name));
   }
 
   block(id: string): Exclude<ContentBlock, ToolResultBlock> | undefined {
@@ -144,8 +139,8 @@ export class ReplyReducer {
 
   private start(event: EventOf<'REPLY_START'>): void {
     const { msg } = this;
-    if (!this.started) {
-      this.started = true;
+    // A reply of which nothing is there (yet, or any more) begins with this; one that has something goes on.
+    if (msg.content.length === 0) {
       msg.name = event.name;
       msg.created_at = event.created_at;
       msg.metadata = structuredClone(event.metadata ?? {});
@@ -156,8 +151,6 @@ export class ReplyReducer {
   private rewind(keep: ReadonlySet<string>): void {
     const { msg } = this;
     const kept = msg.content.filter((block) => keep.has(block.type === 'tool_result' ? resultKey(block.id) : block.id));
-    // Of a reply that had nothing on record nothing stays, its beginning neither: it starts anew.
-    if (kept.length === 0) this.started = false;
     msg.content.splice(0, msg.content.length, ...kept);
     reopen(msg);
     this.index();
@@ -179,14 +172,12 @@ export class ReplyReducer {
 
   private push(block: Exclude<ContentBlock, ToolResultBlock>): boolean {
     if (this.blocks.has(block.id)) return false;
-    this.started = true;
     this.msg.content.push(block);
     this.blocks.set(block.id, block);
     return true;
   }
 
   private pushResult(result: ToolResultBlock): void {
-    this.started = true;
     this.msg.content.push(result);
     this.results.set(result.id, result);
   }

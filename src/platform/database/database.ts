@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isAway } from './failures.js';
 import { DataSource, type DataSourceOptions, type EntitySchema, type MigrationInterface } from 'typeorm';
 
 type EntityClass = abstract new (...args: never[]) => object;
@@ -41,9 +42,18 @@ export type Row = Record<string, unknown>;
 
 /** What a statement runs on: the pool, or one connection inside a transaction. */
 export interface Sql {
-  /** Runs one statement, prepared under `name` on each connection: the same name always has the same text. */
-  run<T extends Row>(name: string, text: string, values: readonly unknown[]): Promise<T[]>;
+  /**
+   * Runs one statement, prepared under `name` on each connection: the same name always has the same text. A statement without an answer for
+   * `timeout_ms` (default 10 s) fails, and its connection with it: a network that swallows answers must not hold up everything behind it.
+   */
+  run<T extends Row>(name: string, text: string, values: readonly unknown[], timeout_ms?: number): Promise<T[]>;
 }
+
+const TIMEOUT_MS = 10_000;
+
+/** `query_timeout` is read by node-postgres, but missing from its types. */
+const statement = (name: string, text: string, values: readonly unknown[], query_timeout = TIMEOUT_MS) =>
+  ({ name, text, values: [...values], query_timeout }) as pg.QueryConfig;
 
 /** Direct access to PostgreSQL for the statements of the hot path; records with forms and lists go through TypeORM's repositories. */
 export class Database implements Sql {
@@ -59,8 +69,8 @@ export class Database implements Sql {
     return new Database(dataSource, master);
   }
 
-  async run<T extends Row>(name: string, text: string, values: readonly unknown[]): Promise<T[]> {
-    const result = await this.pool.query<T>({ name, text, values: [...values] });
+  async run<T extends Row>(name: string, text: string, values: readonly unknown[], timeout_ms?: number): Promise<T[]> {
+    const result = await this.pool.query<T>(statement(name, text, values, timeout_ms));
     return result.rows;
   }
 
@@ -71,15 +81,16 @@ export class Database implements Sql {
     const onError = (error: Error) => (broken = error);
     client.on('error', onError);
     try {
-      await client.query('BEGIN');
+      await client.query(statement('begin', 'BEGIN', []));
       const result = await work({
-        run: async <R extends Row>(name: string, text: string, values: readonly unknown[]) =>
-          (await client.query<R>({ name, text, values: [...values] })).rows,
+        run: async <R extends Row>(name: string, text: string, values: readonly unknown[], timeout_ms?: number) =>
+          (await client.query<R>(statement(name, text, values, timeout_ms))).rows,
       });
-      await client.query('COMMIT');
+      await client.query(statement('commit', 'COMMIT', []));
       return result;
     } catch (error) {
-      await client.query('ROLLBACK').catch((failure: Error) => (broken = failure));
+      if (isAway(error)) broken = error as Error;
+      else await client.query(statement('rollback', 'ROLLBACK', [])).catch((failure: Error) => (broken = failure));
       throw error;
     } finally {
       client.off('error', onError);

@@ -1,9 +1,9 @@
 /** The error code of PostgreSQL, or of the socket. */
 export const codeOf = (error: unknown): string => (error as { code?: string } | null)?.code ?? '';
 
-const AWAY = /^(08|40001|40P01|53300|57P0|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENOENT$)/;
+const AWAY = /^(08|25006|40001|40P01|53|57|58|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN|ENOENT$)/;
 const AWAY_MESSAGE =
-  /^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect|^Client was closed/;
+  /^Query read timeout|^Connection terminated|^Client has encountered a connection error|timeout exceeded when trying to connect|^Client was closed/;
 
 /**
  * Whether the database was away or gave way to another statement: what was asked may be asked again. Whether it was carried out the first
@@ -12,7 +12,7 @@ const AWAY_MESSAGE =
 export const isAway = (error: unknown): boolean =>
   AWAY.test(codeOf(error)) || (error instanceof Error && AWAY_MESSAGE.test(error.message));
 
-/** The database will never take this (a data exception, a broken constraint): trying again would not end. */
-export const isRefused = (error: unknown): boolean => /^2[23]/.test(codeOf(error));
+/** The database will never take this (a data exception, a broken constraint, a limit): trying again would not end. */
+export const isRefused = (error: unknown): boolean => /^(2[0-3]|54)/.test(codeOf(error)) || error instanceof RangeError;
 
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505';

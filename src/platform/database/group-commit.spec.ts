@@ -26,8 +26,9 @@ function setUp(options: Partial<GroupCommitOptions<string, string>> = {}) {
       calls.push({ items, answer, fail });
     });
   const key = (item: string) => item.split(':')[0] ?? '';
-  const isRefused = (error: unknown) => error instanceof Refused;
-  const group = new GroupCommit<string, string>({ write, key, isRefused, ...options });
+  const isAway = (error: unknown) => !(error instanceof Refused);
+  const size = (item: string) => item.length;
+  const group = new GroupCommit<string, string>({ write, key, size, isAway, ...options });
   const written = () => calls.map((call) => call.items);
   return { calls, group, written };
 }
@@ -138,13 +139,28 @@ describe('GroupCommit', () => {
     expect((await all).map((it) => it.status)).toEqual(['fulfilled', 'rejected']);
   });
 
+  it('starts another statement when one would become too large; what is too large alone goes alone', async () => {
+    const { calls, group, written } = setUp({
+      size: (item) => (item.startsWith('big') ? 9_000_000 : 3_000_000),
+      in_flight: 1,
+    });
+    const all = ['a', 'b', 'big', 'c', 'd'].map((item) => group.submit(item));
+    while (calls.length < 3) {
+      await turn();
+      await calls.at(-1)?.answer();
+    }
+    await calls[2]?.answer();
+    expect(written()).toEqual([['a', 'b'], ['big'], ['c', 'd']]);
+    await Promise.all(all);
+  });
+
   it('survives a write that throws at once', async () => {
     let broken = true;
     const write = (items: readonly string[]) => {
       if (broken) throw new Error('at once');
       return Promise.resolve(items);
     };
-    const group = new GroupCommit<string, string>({ write, key: (it) => it, isRefused: () => false });
+    const group = new GroupCommit<string, string>({ write, key: (it) => it, size: () => 1, isAway: () => true });
     await expect(group.submit('a')).rejects.toThrow('at once');
     broken = false;
     expect(await group.submit('a')).toBe('a');
@@ -167,11 +183,11 @@ describe('GroupCommit', () => {
       }
       return items;
     };
-    const isRefused = () => false;
     const group = new GroupCommit<string, string>({
       write,
       key: (it) => it.split(':')[0] ?? '',
-      isRefused,
+      size: () => 1,
+      isAway: () => true,
       max_items: 7,
     });
     const all: Promise<string>[] = [];

@@ -9,8 +9,10 @@ export interface GroupCommitOptions<T, R> {
   readonly write: (items: readonly T[]) => Promise<readonly R[]>;
   /** Two items of one key never share a statement, and keep their order. */
   readonly key: (item: T) => string;
-  /** Whether the database refused what an item holds, rather than being away: then the others are written without it. */
-  readonly isRefused: (error: unknown) => boolean;
+  /** How much text an item brings into its statement. */
+  readonly size: (item: T) => number;
+  /** Whether the database is away, rather than refusing what an item holds: only then is the statement not taken apart. */
+  readonly isAway: (error: unknown) => boolean;
   /** Statements that may be under way at once. */
   readonly in_flight?: number;
   readonly max_items?: number;
@@ -18,6 +20,8 @@ export interface GroupCommitOptions<T, R> {
 
 const IN_FLIGHT = 2;
 const MAX_ITEMS = 128;
+/** What goes into one statement, in UTF-16 units; an item that is larger goes alone. */
+const MAX_SIZE = 8_000_000;
 
 /**
  * Gathers what is submitted while a write is under way into the next one: one statement, and one wait for the disk, for many callers.
@@ -65,14 +69,18 @@ export class GroupCommit<T, R> {
     const batch: Waiting<T, R>[] = [];
     const later: Waiting<T, R>[] = [];
     const max = this.options.max_items ?? MAX_ITEMS;
+    let size = 0;
     for (const waiting of this.queue) {
       const key = this.options.key(waiting.item);
-      if (batch.length >= max || this.busy.has(key)) {
+      const more = this.options.size(waiting.item);
+      const fits = batch.length === 0 || (batch.length < max && size + more <= MAX_SIZE);
+      if (!fits || this.busy.has(key)) {
         later.push(waiting);
-      } else {
-        this.busy.add(key);
-        batch.push(waiting);
+        continue;
       }
+      size += more;
+      this.busy.add(key);
+      batch.push(waiting);
     }
     this.queue = later;
     return batch;
@@ -86,11 +94,20 @@ export class GroupCommit<T, R> {
         else reject(new Error('a group commit gave too few results'));
       });
     } catch (error) {
-      if (batch.length > 1 && this.options.isRefused(error)) {
+      if (batch.length > 1 && !this.options.isAway(error)) {
         for (const waiting of batch) await this.write([waiting]);
       } else {
         for (const { reject } of batch) reject(error);
       }
     }
   }
+}
+
+/** The length of all texts in a value: what it weighs as JSON, roughly. */
+export function textLength(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  let length = 0;
+  for (const item of Object.values(value)) length += textLength(item);
+  return length;
 }

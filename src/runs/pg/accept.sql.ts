@@ -26,6 +26,7 @@ export const ACCEPT = `
       WHEN EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = l.tenant_id AND m.session_id = l.session_id
                    AND m.reply_id = ANY(l.message_ids)) THEN 'duplicate'
       WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.pending > 0 OR l.waiting_run_id IS NOT NULL) THEN 'busy'
+      WHEN l.collects AND l.collect_count >= l.max_pending THEN 'full'
       WHEN l.collects THEN 'joined'
       WHEN l.pending >= l.max_pending THEN 'full'
       WHEN l.has_slot AND l.coalesce_ms = 0 AND l.lease_owner IS NULL AND l.pending = 0 AND l.signals = 0 AND l.waiting_run_id IS NULL
@@ -95,11 +96,13 @@ export interface AcceptItem {
 
 export const DUPLICATE = `
   SELECT m.run_id, m.role, r.status FROM messages m JOIN runs r ON r.tenant_id = m.tenant_id AND r.id = m.run_id
-  WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.reply_id = ANY($3) LIMIT 1`;
+  WHERE m.tenant_id = $1 AND m.session_id = $2 AND m.reply_id = ANY($3) AND m.step = 0`;
 
-/** $1 tenant, $2 run: what became of an input whose answer was lost. */
+/** $1 tenant, $2 run, $3 owner: what became of an input whose answer was lost. */
 export const ACCEPTED = `
-  SELECT r.status, l.lease_token AS token, l.last_seq, l.lease_owner, l.lease_run_id
+  SELECT l.lease_token AS token, l.last_seq,
+         -- A claim leaves a trail: whoever took it so is at work already, in this process or another.
+         (l.lease_run_id = r.id AND l.lease_owner = $3 AND r.trail IS NULL AND r.attempt = 1) AS taken
   FROM runs r JOIN session_leases l ON l.tenant_id = r.tenant_id AND l.session_id = r.session_id
   WHERE r.tenant_id = $1 AND r.id = $2`;
 

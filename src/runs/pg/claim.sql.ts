@@ -1,5 +1,8 @@
 import { hasWork, inMs, isFree } from './lease.sql.js';
 
+const OF_SESSION = (alias: string, of: string): string =>
+  `${alias}.tenant_id = ${of}.tenant_id AND ${alias}.session_id = ${of}.session_id`;
+
 /**
  * Locks up to $1 sessions that nobody holds and that have something to do. What was begun comes first (a holder that died or handed over,
  * an answer, a stop); then queued runs, the tenants with the fewest runs at work first, each tenant's oldest first.
@@ -27,6 +30,8 @@ export const FIND = `
       SELECT r.session_id, r.accepted_at
       FROM runs r JOIN session_leases l ON l.tenant_id = r.tenant_id AND l.session_id = r.session_id
       WHERE r.status = 'queued' AND r.tenant_id = t.tenant_id AND ${isFree('l')} AND ${hasWork('l')}
+        -- A session stands for its first run alone: what is behind that neither counts nor hides others.
+        AND r.id = (SELECT i.run_id FROM session_inputs i WHERE ${OF_SESSION('i', 'r')} AND i.kind = 'message' ORDER BY i.position LIMIT 1)
       ORDER BY r.accepted_at LIMIT $1) q
   ), first AS (
     SELECT tenant_id, session_id, min(share) AS share, min(since) AS since FROM found GROUP BY tenant_id, session_id
@@ -38,9 +43,6 @@ export const FIND = `
 
 /** Numbers a dead holder may have given beyond what it committed: the next one starts above them. */
 const SEQ_JUMP = 2 ** 20;
-
-const OF_SESSION = (alias: string, of: string): string =>
-  `${alias}.tenant_id = ${of}.tenant_id AND ${alias}.session_id = ${of}.session_id`;
 
 /**
  * Gives each of the locked sessions ($1 tenants, $2 sessions) its next work. $3 owner, $4 lease ms or null when it is held by that owner
@@ -82,7 +84,9 @@ export const TAKE = `
       stop_mode        = w.run_stop_mode,
       reply_seq        = CASE WHEN w.kind = 'next' THEN l.last_seq + w.jump ELSE l.reply_seq END,
       last_seq         = l.last_seq + w.jump + CASE WHEN w.kind = 'next' THEN w.said ELSE 0 END,
-      pending          = l.pending - (w.kind = 'next')::int
+      pending          = l.pending - (w.kind = 'next')::int,
+      -- Counted anew: the row is locked, and this statement sees all that was put in before.
+      signals          = (SELECT count(*) FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind <> 'message')
     FROM w WHERE ${OF_SESSION('l', 'w')}
     RETURNING l.tenant_id, l.session_id, l.lease_token, l.last_seq
   ), run AS (

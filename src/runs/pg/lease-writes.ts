@@ -1,6 +1,6 @@
 import { Database } from '../../platform/database/database.js';
-import { isRefused } from '../../platform/database/failures.js';
-import { GroupCommit } from '../../platform/database/group-commit.js';
+import { isAway } from '../../platform/database/failures.js';
+import { GroupCommit, textLength } from '../../platform/database/group-commit.js';
 import type { Checkpoint, CheckpointOutcome, Finish, FinishOutcome, Lease, Park, StopMode } from '../run.store.js';
 import { WRITE, WRITTEN, type WriteItem } from './write.sql.js';
 
@@ -20,7 +20,8 @@ export class LeaseWrites {
     this.writes = new GroupCommit({
       write: (items) => writeAll(database, items),
       key: (item) => `${item.tenant_id}:${item.session_id}`,
-      isRefused,
+      size: (item) => textLength(item.data) + textLength(item.tools),
+      isAway,
     });
   }
 
@@ -41,17 +42,17 @@ export class LeaseWrites {
       error,
       ending,
       remove,
-      // A reply that ran out of iterations has said so: it ends as that.
-      stoppable: ending.reason === 'completed',
+      stoppable: status === 'completed',
     });
   }
 
   park(held: Lease, park: Park): Promise<FinishOutcome> {
-    const { run_id, usage, open_calls, known_calls } = park;
+    const { run_id, usage, ending, open_calls, known_calls } = park;
     return this.end({
       ...blank(held, 'park', run_id),
       ...stepOf(park),
       usage,
+      ending,
       open_calls,
       known_calls,
       stoppable: true,

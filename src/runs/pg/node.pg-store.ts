@@ -14,17 +14,17 @@ const TAKE_SILENT = `
     SELECT id FROM nodes WHERE seen_at < now() - $1::int * interval '1 millisecond' ORDER BY seen_at LIMIT 1 FOR UPDATE SKIP LOCKED)
   RETURNING id`;
 
-const ENDED = 'r.tenant_id, r.session_id, r.id AS run_id, r.reply_id, r.ending, r.error, r.end_seq';
+const ENDED = 'r.tenant_id, r.session_id, r.id AS run_id, r.ending, r.end_seq';
 
 const UNFLUSHED = `
   SELECT ${ENDED} FROM runs r JOIN nodes n ON n.id = $1
-  WHERE r.owner = n.id AND r.ending IS NOT NULL AND r.finished_at >= n.flushed_at - interval '1 second'
+  WHERE r.owner = n.id AND r.ending IS NOT NULL AND r.ended_at >= n.flushed_at - interval '1 second'
     AND ($2::uuid IS NULL OR r.id > $2)
   ORDER BY r.id LIMIT $3`;
 
 const LAST_ENDED = `
   SELECT ${ENDED} FROM runs r
-  WHERE r.tenant_id = $1 AND r.session_id = $2 AND r.ending IS NOT NULL ORDER BY r.id DESC LIMIT 1`;
+  WHERE r.tenant_id = $1 AND r.session_id = $2 AND r.ending IS NOT NULL ORDER BY r.end_seq DESC LIMIT 1`;
 
 const NOTIFY = `
   WITH lease AS (

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Principal, SystemPrincipal } from '../../auth/principal.js';
 import type { Msg } from '../../core/messages/message.js';
 import { Database, type Row, type Sql } from '../../platform/database/database.js';
-import { isAway, isRefused, isUniqueViolation } from '../../platform/database/failures.js';
-import { GroupCommit } from '../../platform/database/group-commit.js';
+import { isAway, isUniqueViolation } from '../../platform/database/failures.js';
+import { GroupCommit, textLength } from '../../platform/database/group-commit.js';
 import { newId } from '../../platform/ids.js';
 import type { SessionRef } from '../../platform/redis/keys.js';
 import { type MessageRow, toStep } from '../../sessions/transcript-rows.js';
@@ -60,7 +60,8 @@ export class RunPgStore extends RunStore {
     this.accepts = new GroupCommit({
       write: (items) => acceptAll(database, items),
       key: (item) => `${item.tenant_id}:${item.session_id}`,
-      isRefused,
+      size: (item) => textLength(item.messages),
+      isAway,
     });
     this.writes = new LeaseWrites(database);
   }
@@ -74,7 +75,9 @@ export class RunPgStore extends RunStore {
       return await this.accepted(this.database, principal, input, await this.surely(item));
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      return this.duplicate(this.database, principal, input);
+      // Without a message only the run itself can be there already.
+      if (input.messages.length > 0) return this.duplicate(this.database, principal, input);
+      return this.accepted(this.database, principal, input, await this.committed(item));
     }
   }
 
@@ -181,12 +184,13 @@ export class RunPgStore extends RunStore {
   }
 
   private async committed(item: accept.AcceptItem): Promise<AcceptRow | undefined> {
-    const [row] = await this.database.run<
-      Pick<AcceptRow, 'token' | 'last_seq'> & { lease_owner: string | null; lease_run_id: string | null }
-    >('run-accepted', accept.ACCEPTED, [item.tenant_id, item.run_id]);
+    const [row] = await this.database.run<Pick<AcceptRow, 'token' | 'last_seq'> & { taken: boolean }>(
+      'run-accepted',
+      accept.ACCEPTED,
+      [item.tenant_id, item.run_id, item.owner],
+    );
     if (!row) return undefined;
-    const taken = row.lease_run_id === item.run_id && row.lease_owner === item.owner;
-    const { token, last_seq } = row;
+    const { taken, token, last_seq } = row;
     return {
       n: item.n,
       outcome: taken ? 'taken' : 'queued',
@@ -215,7 +219,7 @@ export class RunPgStore extends RunStore {
         const accepted = await this.accepted(sql, principal, input, row);
         if (accepted.outcome === 'taken') return accepted;
         if (accepted.outcome !== 'queued') throw new NotAccepted(accepted);
-        return run_id ? { ...accepted, stopped: run_id } : accepted;
+        return run_id ? { outcome: 'queued', stopped: run_id } : accepted;
       });
     } catch (error) {
       if (error instanceof NotAccepted) return error.outcome;
@@ -256,14 +260,16 @@ export class RunPgStore extends RunStore {
   /** What became of the first one, when a message of this input was sent before. */
   private async known(sql: Sql, { tenant_id }: Principal, input: RunInput): Promise<Accepted | null> {
     const ids = input.messages.map((message: Msg) => message.id);
-    const [row] = await sql.run<{ run_id: string; status: RunStatus; role: string }>(
-      'run-duplicate',
-      accept.DUPLICATE,
-      [tenant_id, input.session_id, ids],
-    );
-    if (!row) return null;
-    if (row.role !== 'user') return { outcome: 'id_taken' };
-    return { outcome: 'duplicate', run_id: row.run_id, status: row.status };
+    const rows = await sql.run<{ run_id: string; status: RunStatus; role: string }>('run-duplicate', accept.DUPLICATE, [
+      tenant_id,
+      input.session_id,
+      ids,
+    ]);
+    const [first] = rows;
+    if (!first) return null;
+    const isRepeated =
+      rows.length === ids.length && rows.every((row) => row.run_id === first.run_id && row.role === 'user');
+    return isRepeated ? { outcome: 'duplicate', run_id: first.run_id, status: first.status } : { outcome: 'id_taken' };
   }
 }
 

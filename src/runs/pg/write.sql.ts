@@ -15,8 +15,8 @@ export const WRITE = `
       open_calls jsonb, known_calls text[], remove bool)
   ), l AS MATERIALIZED (
     SELECT x.*, l.stop_run_id, l.stop_mode, l.pending, 
-           l.signals - CASE WHEN cardinality(x.consumed) = 0 THEN 0 ELSE (
-             SELECT count(*) FROM session_inputs i WHERE i.tenant_id = x.tenant_id AND i.id = ANY(x.consumed))::int END AS left_signals,
+           greatest(0, l.signals - CASE WHEN cardinality(x.consumed) = 0 THEN 0 ELSE (
+             SELECT count(*) FROM session_inputs i WHERE i.tenant_id = x.tenant_id AND i.id = ANY(x.consumed))::int END) AS left_signals,
            l.waiting_run_id, ${startable('l')} AS startable
     FROM x JOIN session_leases l ON l.tenant_id = x.tenant_id AND l.session_id = x.session_id
       AND l.lease_token = x.token AND l.lease_owner = x.owner
@@ -49,6 +49,7 @@ export const WRITE = `
       usage       = coalesce(d.usage, r.usage),
       error       = d.error,
       ending      = d.ending,
+      ended_at    = CASE WHEN d.kind IN ('finish', 'park') THEN now() END,
       end_seq     = d.last_seq,
       -- Answers come in while a run works: what it knows to be open may not be any more. The row itself is read anew.
       open_calls  = CASE WHEN d.kind = 'park' THEN (
