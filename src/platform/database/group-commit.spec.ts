@@ -28,7 +28,7 @@ function setUp(options: Partial<GroupCommitOptions<string, string>> = {}) {
   const key = (item: string) => item.split(':')[0] ?? '';
   const isAway = (error: unknown) => !(error instanceof Refused);
   const size = (item: string) => item.length;
-  const group = new GroupCommit<string, string>({ write, key, size, isAway, ...options });
+  const group = new GroupCommit<string, string>({ write, key, size, isAway, late_ms: 0, ...options });
   const written = () => calls.map((call) => call.items);
   return { calls, group, written };
 }
@@ -137,6 +137,23 @@ describe('GroupCommit', () => {
     await turn();
     await calls[0]?.answer(['done']);
     expect((await all).map((it) => it.status)).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('starts a second statement beside one only when that is late', async () => {
+    const { calls, group, written } = setUp({ late_ms: 20 });
+    const all = [group.submit('a')];
+    await turn();
+    all.push(group.submit('b'), group.submit('c'));
+    await turn();
+    expect(written()).toEqual([['a']]);
+    while (calls.length < 2) await turn();
+    expect(written()).toEqual([['a'], ['b', 'c']]);
+    await calls[1]?.answer();
+    await calls[0]?.answer();
+    all.push(group.submit('d'));
+    while (calls.length < 3) await turn();
+    await calls[2]?.answer();
+    expect(await Promise.all(all)).toHaveLength(4);
   });
 
   it('starts another statement when one would become too large; what is too large alone goes alone', async () => {

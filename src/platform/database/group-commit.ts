@@ -15,10 +15,14 @@ export interface GroupCommitOptions<T, R> {
   readonly isAway: (error: unknown) => boolean;
   /** Statements that may be under way at once. */
   readonly in_flight?: number;
+  /** How long one statement has to be under way before another one starts beside it. */
+  readonly late_ms?: number;
   readonly max_items?: number;
 }
 
 const IN_FLIGHT = 2;
+/** Large statements are cheaper than many: a second one only helps while the first one waits for something. */
+const LATE_MS = 25;
 const MAX_ITEMS = 128;
 /** What goes into one statement, in UTF-16 units; an item that is larger goes alone. */
 const MAX_SIZE = 8_000_000;
@@ -34,6 +38,8 @@ export class GroupCommit<T, R> {
   private readonly busy = new Set<string>();
   private inFlight = 0;
   private scheduled = false;
+  /** Runs from the start of a statement until it is late. */
+  private lateTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: GroupCommitOptions<T, R>) {}
 
@@ -46,7 +52,7 @@ export class GroupCommit<T, R> {
 
   /** After the turn of the event loop in which the items came: what is submitted together goes together. */
   private schedule(): void {
-    if (this.scheduled || this.inFlight >= (this.options.in_flight ?? IN_FLIGHT)) return;
+    if (this.scheduled || this.lateTimer || this.inFlight >= (this.options.in_flight ?? IN_FLIGHT)) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -58,11 +64,28 @@ export class GroupCommit<T, R> {
     const batch = this.take();
     if (batch.length === 0) return;
     this.inFlight++;
+    this.watch();
     void this.write(batch).finally(() => {
       this.inFlight--;
+      if (this.inFlight === 0) this.unwatch();
       for (const { item } of batch) this.busy.delete(this.options.key(item));
       if (this.queue.length > 0) this.send();
     });
+  }
+
+  private watch(): void {
+    const ms = this.options.late_ms ?? LATE_MS;
+    if (ms === 0) return;
+    this.unwatch();
+    this.lateTimer = setTimeout(() => {
+      this.lateTimer = undefined;
+      if (this.queue.length > 0) this.schedule();
+    }, ms);
+  }
+
+  private unwatch(): void {
+    clearTimeout(this.lateTimer);
+    this.lateTimer = undefined;
   }
 
   private take(): Waiting<T, R>[] {
