@@ -2,67 +2,16 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { AgentEvent } from '../events/agent-event.js';
 import { checkGrammar } from '../events/grammar.js';
 import { reduce } from '../events/reducer.js';
+import { CALL, delta, END, LIMITS, never, say, START, SupervisedRun, TEXT } from '../testing/supervised-run.js';
 import { outline, request, tool } from '../testing/reply-harness.js';
 import { finish, ScriptedModel, text, toolCall } from '../testing/scripted-model.js';
-import { type EventBody } from './reply-context.js';
-import type { ReplyRequest } from './reply-request.js';
 import { runReply } from './reply.js';
-import { SupervisedReply, type Limits, type ReplyHandler } from './supervised-reply.js';
 
 jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
 afterEach(() => jest.clearAllTimers());
 
-const LIMITS: Limits = { stop_ms: 1000, idle_ms: 60_000, work_ms: 600_000 };
-
-/** What a handler of an application does for each event: makes it, applies it, yields it. */
-function say(req: ReplyRequest, body: EventBody): AgentEvent {
-  const base = { id: req.newId(), created_at: req.clock().toISOString(), run_id: req.run_id, reply_id: req.reply_id };
-  const event = { ...base, ...body } as AgentEvent;
-  req.reply.apply(event);
-  return event;
-}
-
-const START: EventBody = { type: 'REPLY_START', session_id: 's', name: 'agent', role: 'assistant' };
-const END: EventBody = { type: 'REPLY_END', session_id: 's', finished_reason: 'completed', error: null };
-const CALL: EventBody = { type: 'MODEL_CALL_START', model_name: 'm' };
-const TEXT: EventBody = { type: 'TEXT_BLOCK_START', block_id: 't' };
-const delta = (said: string): EventBody => ({ type: 'TEXT_BLOCK_DELTA', block_id: 't', delta: said });
-const never = () => new Promise<never>(() => undefined);
-
-class Run {
-  readonly controller = new AbortController();
-  readonly errors: unknown[] = [];
-  readonly events: AgentEvent[] = [];
-  readonly request: ReplyRequest;
-  readonly supervised: SupervisedReply;
-
-  constructor(handler: ReplyHandler, limits: Partial<Limits> = {}, rest: Partial<ReplyRequest> = {}) {
-    const onError = (error: unknown) => this.errors.push(error);
-    this.request = request(new ScriptedModel([]), { signal: this.controller.signal, onError, ...rest });
-    this.supervised = new SupervisedReply(this.request, handler, { ...LIMITS, ...limits });
-  }
-
-  get lines(): string[] {
-    return outline(this.events);
-  }
-
-  stop(reason: Error = new Error('stop')): void {
-    this.controller.abort(reason);
-  }
-
-  /** Takes that many events. */
-  async take(count: number): Promise<void> {
-    for (let n = 0; n < count; n++) {
-      const step = await this.supervised.next();
-      if (step.done !== true) this.events.push(step.value);
-    }
-  }
-
-  async rest(): Promise<string[]> {
-    for await (const event of this.supervised) this.events.push(event);
-    return this.lines;
-  }
-
+/** With the clock of the test, and its word on what was said. */
+class Run extends SupervisedRun {
   /** Asks for the rest; what needs a timer comes when the test lets time go by. */
   async restAfter(ms: number): Promise<string[]> {
     const rest = this.rest();
