@@ -42,6 +42,10 @@ export class Drain implements Stretch {
     }
     this.held.beginRun(run.run_id, run.stop);
     const prepared = work.kind === 'next' ? await this.begin(run, assembly) : await this.resume(run, work);
+    if (prepared === null) {
+      await this.handOver(run);
+      return null;
+    }
     const said = sayNotices(this.writer, signals);
     const heard = signals.filter((signal) => signal.kind !== 'notice' && signal.run_id === run.run_id);
     const consumed = [...said, ...heard.map((signal) => signal.id)];
@@ -108,8 +112,8 @@ export class Drain implements Stretch {
     return { ...assembled, history, reopened: null };
   }
 
-  /** Goes on with a reply that was begun: by a holder that died or left, or before it was parked. */
-  private async resume(run: TakenRun, { kind, signals }: Work): Promise<Prepared> {
+  /** Goes on with a reply that was begun: by a holder that died or left, or before it was parked. Null when this process goes first. */
+  private async resume(run: TakenRun, { kind, signals }: Work): Promise<Prepared | null> {
     const { held, resources, writer } = this;
     const principal = new Principal(held.tenant_id, run.user_id);
     const [rows = [], { assembly, failure }] = await Promise.all([
@@ -119,6 +123,8 @@ export class Drain implements Stretch {
     const transcript = await this.load(principal);
     // Whoever holds the session now has its steps; what was read here may be nothing.
     if (held.lost) throw new LeaseLost('the lease of the session is gone');
+    // Without its tools nobody can say which of the started calls may be run again: the next holder looks.
+    if (!assembly && failure === undefined && held.handover.aborted && !held.signal.aborted) return null;
     const name = assembly?.agent.data.name ?? '';
     const toolkit = assembly?.toolkit ?? new Toolkit();
     const reopened = kind === 'resumed' ? unpark(rows, signals, run, name) : reopen(rows, signals, run, name, toolkit);
