@@ -6,7 +6,7 @@ import type { ApiClient } from '../support/client.js';
 import { eventually } from '../support/eventually.js';
 import { difference } from './difference.js';
 import type { Followed, Follower } from './follower.js';
-import type { NodeProcess } from './node-process.js';
+import { keepOutput, type NodeProcess } from './node-process.js';
 import type { Stage } from './stage.js';
 
 export const TERMINAL = ['completed', 'failed', 'interrupted', 'cancelled'];
@@ -67,8 +67,12 @@ export async function disagreement(follower: Follower, client: ApiClient): Promi
   const find = async () => difference(follower.messages, (await client.messages(follower.session_id)).messages);
   const agreed = await eventually(async () => (await find()) === null || undefined, 15_000).catch(() => false);
   const found = agreed ? null : await find();
+  if (found !== null || follower.faults.length > 0) keepOutput(`follower-${follower.session_id}`, story(follower));
   return [...follower.faults, ...(found === null ? [] : [found])].map((fault) => `${follower.session_id}: ${fault}`);
 }
+
+const story = ({ seen }: Follower): string =>
+  seen.map(({ seq, event }) => `${seq} ${JSON.stringify(event).slice(0, 400)}\n`).join('');
 
 export async function expectAgreement(follower: Follower, client: ApiClient): Promise<void> {
   expect(await disagreement(follower, client)).toEqual([]);
