@@ -12,7 +12,7 @@ import { CredentialEntity } from './credentials/credential.entity.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { type CredentialType, CredentialTypeRegistry } from './credentials/types/credential-type.js';
 import { demoCredentialType } from './credentials/types/demo/demo.type.js';
-import { createOpenAiCredentialType } from './credentials/types/openai/openai.type.js';
+import { openAiCredentialType } from './credentials/types/openai/openai.type.js';
 import { EventsModule } from './events/events.module.js';
 import type { InterruptBackend } from './interrupts/interrupt-backend.js';
 import { InterruptsModule } from './interrupts/interrupts.module.js';
@@ -21,6 +21,7 @@ import { ModelsModule } from './models/models.module.js';
 import { Config, loadConfig } from './platform/config/config.js';
 import { CryptoModule } from './platform/crypto/crypto.module.js';
 import { DatabaseModule } from './platform/database/database.module.js';
+import { EgressModule } from './platform/egress/egress.module.js';
 import { ErrorFilter } from './platform/http/error.filter.js';
 import { HttpListener } from './platform/http/listener.js';
 import { RouteTable } from './platform/http/route-table.js';
@@ -92,7 +93,7 @@ for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
 @Module({})
 class FoundationModule {
   static forRoot(options: AerieOptions): DynamicModule {
-    const types = [demoCredentialType, createOpenAiCredentialType(), ...(options.credentialTypes ?? [])];
+    const types = [demoCredentialType, openAiCredentialType, ...(options.credentialTypes ?? [])];
     return {
       module: FoundationModule,
       providers: [
@@ -131,6 +132,7 @@ export class AerieModule implements OnModuleDestroy {
         ScheduleModule.forRoot(),
         DatabaseModule.forRoot({ entities: ENTITIES, migrations: MIGRATIONS }),
         CryptoModule,
+        EgressModule,
         RedisModule,
         QueueModule,
         EventsModule,

@@ -6,7 +6,13 @@ import type { ChatModel } from '../core/models/chat-model.js';
 import type { ModelCard } from '../core/models/model-card.js';
 import type { CredentialRecord } from '../credentials/credential.store.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
-import { CredentialTypeRegistry, secretFields } from '../credentials/types/credential-type.js';
+import {
+  type CredentialType,
+  CredentialTypeRegistry,
+  type ModelRef,
+  secretFields,
+} from '../credentials/types/credential-type.js';
+import { Egress } from '../platform/egress/egress.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
 import type { ChatModelConfig } from './chat-model-config.schema.js';
@@ -29,12 +35,13 @@ export class ModelsService {
   constructor(
     private readonly types: CredentialTypeRegistry,
     private readonly credentials: CredentialsService,
+    private readonly egress: Egress,
   ) {}
 
   list(provider: string): readonly ModelCard[] {
     const type = this.types.get(provider);
     if (!type) throw notFound('provider', provider);
-    return type.models;
+    return type.models.chat;
   }
 
   /** Checks a model configuration before it is stored; `path` says where it stands in the request. */
@@ -43,7 +50,7 @@ export class ModelsService {
     if (owned !== config.type) throw invalid(`${path}.type`, `the credential is of type ${owned}`);
     const type = this.types.get(config.type);
     if (!type) throw invalid(`${path}.type`, 'this service does not know this type');
-    const card = type.models.find((model) => model.name === config.model);
+    const { card } = refOf(type, config.model);
     if (!card && !type.allowsUnlistedModels) throw invalid(`${path}.model`, `${config.type} has no such model`);
     if (card) this.checkParameters(card, config.parameters, `${path}.parameters`);
   }
@@ -71,8 +78,8 @@ export class ModelsService {
       const secrets = secretFields(type.schema).map((field) => data[field]);
       model =
         secrets.length > 0
-          ? new MaskedModel(type.createChatModel(data, name), secrets)
-          : type.createChatModel(data, name);
+          ? new MaskedModel(type.createChatModel(data, refOf(type, name), this.egress), secrets)
+          : type.createChatModel(data, refOf(type, name), this.egress);
       if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
       this.chatModels.set(key, model);
     }
@@ -90,4 +97,8 @@ export class ModelsService {
     const faults = parsed.error.issues.map((issue) => toFault({ ...issue, path: [path, ...issue.path] }));
     throw new AerieError('validation_failed', `The parameters are not valid for ${card.name}.`, faults);
   }
+}
+
+function refOf(type: CredentialType, name: string): ModelRef {
+  return { name, card: type.models.chat.find((card) => card.name === name) ?? null };
 }

@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { type CredentialType, CredentialTypeRegistry, credentialJsonSchema, secretFields } from './credential-type.js';
 import { demoCredentialType } from './demo/demo.type.js';
-import { createOpenAiCredentialType } from './openai/openai.type.js';
+import { openAiCredentialType as openai } from './openai/openai.type.js';
 
-const openai = createOpenAiCredentialType();
+const access = { fetch: globalThis.fetch };
 const withSchema = (schema: z.ZodObject): CredentialType => ({ ...demoCredentialType, schema });
 
 describe('credential types', () => {
@@ -71,9 +71,13 @@ describe('credential types', () => {
 
   it('reach OpenAI by Responses, other servers by Chat Completions', () => {
     const data = { type: 'openai_credential' as const, name: '', api_key: 'k' };
-    expect(openai.createChatModel(data, 'gpt-5.5').provider).toBe('openai.responses');
-    expect(openai.createChatModel(data, 'gpt-audio-mini').provider).toBe('openai.chat');
-    const local = openai.createChatModel({ ...data, base_url: 'http://127.0.0.1:1/v1' }, 'any');
+    expect(openai.createChatModel(data, { name: 'gpt-5.5', card: null }, access).provider).toBe('openai.responses');
+    expect(openai.createChatModel(data, { name: 'gpt-audio-mini', card: null }, access).provider).toBe('openai.chat');
+    const local = openai.createChatModel(
+      { ...data, base_url: 'http://127.0.0.1:1/v1' },
+      { name: 'any', card: null },
+      access,
+    );
     expect([local.provider, local.name]).toEqual(['openai.chat', 'any']);
   });
 });

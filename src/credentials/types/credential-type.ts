@@ -1,6 +1,19 @@
 import { z } from 'zod';
 import type { ChatModel } from '../../core/models/chat-model.js';
 import type { ModelCard } from '../../core/models/model-card.js';
+import type { ModelCatalog } from '../../core/models/model-catalog.js';
+
+/** How a type reaches its provider. */
+export interface ProviderAccess {
+  /** The way out of the process; it refuses addresses that tenants may not reach. */
+  readonly fetch: typeof globalThis.fetch;
+}
+
+/** The model that is to be called; `card` is null for a model that the catalogue does not list. */
+export interface ModelRef {
+  readonly name: string;
+  readonly card: ModelCard | null;
+}
 
 /**
  * A kind of credential: its fields, the models it opens, and how a model is made of it. `schema` is strict, holds a `type` literal equal
@@ -10,10 +23,12 @@ export interface CredentialType<S extends z.ZodObject = z.ZodObject> {
   readonly type: string;
   readonly title: string;
   readonly schema: S;
-  readonly models: readonly ModelCard[];
+  readonly models: ModelCatalog;
   /** An open catalogue: a model name without a card is allowed. */
   readonly allowsUnlistedModels: boolean;
-  createChatModel(data: z.infer<S>, modelName: string): ChatModel;
+  createChatModel(data: z.infer<S>, model: ModelRef, access: ProviderAccess): ChatModel;
+  /** The cheapest call that shows whether the provider takes the credential; throws a `ModelError`. Absent: there is nobody to ask. */
+  verify?(data: z.infer<S>, access: ProviderAccess, signal: AbortSignal): Promise<void>;
 }
 
 type JsonSchema = Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { buildModelCard, THINKING_TYPE } from '../../../core/models/model-card.js';
+import { buildModelCard, THINKING_TYPE, type ParameterSchema } from '../../../core/models/model-card.js';
 import type { CredentialType } from '../credential-type.js';
 import { DemoChatModel } from './demo-model.js';
 
@@ -10,15 +10,17 @@ const DemoCredential = z
     description: 'Needs no key. Its model is no AI: it plays back the script in your message, for trials and tests.',
   });
 
+const PARAMETERS: ParameterSchema = { type: 'object', properties: {}, required: [] };
+
 /** A model that needs no key and no network, for a first conversation and for tests. */
 export const demoCredentialType: CredentialType<typeof DemoCredential> = {
   type: 'demo_credential',
   title: 'Demo (no AI)',
   schema: DemoCredential,
-  models: [
-    buildModelCard(
-      { type: 'object', properties: {}, required: [] },
-      {
+  models: {
+    parameters: PARAMETERS,
+    chat: [
+      buildModelCard(PARAMETERS, {
         name: 'demo-1',
         label: 'Demo 1 (no AI, plays back scripts)',
         status: 'active',
@@ -28,9 +30,11 @@ export const demoCredentialType: CredentialType<typeof DemoCredential> = {
         context_size: 128_000,
         output_size: 65_536,
         parameters_overrides: {},
-      },
-    ),
-  ],
+      }),
+    ],
+    embedding: [],
+    tts: [],
+  },
   allowsUnlistedModels: false,
-  createChatModel: (_, modelName) => new DemoChatModel(modelName),
+  createChatModel: (_, { name }) => new DemoChatModel(name),
 };

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { ErrorType, Msg } from '../../../core/messages/message.js';
 import { type ChatModel, ModelError, type ModelCall, type ModelPart } from '../../../core/models/chat-model.js';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
-import { createOpenAiCredentialType } from './openai.type.js';
+import { openAiCredentialType } from './openai.type.js';
 
 const NOW = '2026-11-20T10:00:00.000Z';
 const TOOLS = [
@@ -17,7 +17,7 @@ const TOOLS = [
 
 function modelAt(base_url: string): ChatModel {
   const data = { type: 'openai_credential' as const, name: '', api_key: 'sk-test', base_url };
-  return createOpenAiCredentialType().createChatModel(data, 'some-model');
+  return openAiCredentialType.createChatModel(data, { name: 'some-model', card: null }, { fetch: globalThis.fetch });
 }
 
 function ask(text: string, signal = new AbortController().signal): ModelCall {

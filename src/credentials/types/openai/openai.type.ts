@@ -2,7 +2,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { z } from 'zod';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
-import { OPENAI_MODELS } from './cards.js';
+import { OPENAI_MODELS, OPENAI_PARAMETERS } from './cards.js';
 
 /** Given explicitly, since the provider package would otherwise let OPENAI_BASE_URL of the process send tenants' keys elsewhere. */
 const OPENAI_URL = 'https://api.openai.com/v1';
@@ -30,35 +30,28 @@ const OpenAiCredential = z
   })
   .meta({ id: 'OpenAiCredential' });
 
-export interface OpenAiTypeOptions {
-  /** The way out of the process; tenants choose `base_url`, so a multi-tenant service passes one that refuses private targets. */
-  readonly fetch?: typeof globalThis.fetch;
-}
-
 /** OpenAI by its Responses API, which keeps reasoning between tool calls; any other server by Chat Completions. */
-export function createOpenAiCredentialType(options: OpenAiTypeOptions = {}): CredentialType<typeof OpenAiCredential> {
-  return {
-    type: 'openai_credential',
-    title: 'OpenAI API',
-    schema: OpenAiCredential,
-    models: OPENAI_MODELS,
-    allowsUnlistedModels: true,
-    createChatModel({ api_key, organization, base_url }, modelName) {
-      const provider = createOpenAI({
-        apiKey: api_key,
-        baseURL: base_url ?? OPENAI_URL,
-        ...(organization && { organization }),
-        ...(options.fetch && { fetch: options.fetch }),
-      });
-      if (base_url || speaks(modelName)) return new AiSdkChatModel(provider.chat(modelName), { namespace: 'openai' });
-      return new AiSdkChatModel(provider.responses(modelName), {
-        namespace: 'openai',
-        // Conversations are ours to keep: nothing is to be stored at OpenAI.
-        providerOptions: { store: false },
-      });
-    },
-  };
-}
+export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
+  type: 'openai_credential',
+  title: 'OpenAI API',
+  schema: OpenAiCredential,
+  models: { parameters: OPENAI_PARAMETERS, chat: OPENAI_MODELS, embedding: [], tts: [] },
+  allowsUnlistedModels: true,
+  createChatModel({ api_key, organization, base_url }, { name }, { fetch }) {
+    const provider = createOpenAI({
+      apiKey: api_key,
+      baseURL: base_url ?? OPENAI_URL,
+      ...(organization && { organization }),
+      fetch,
+    });
+    if (base_url || speaks(name)) return new AiSdkChatModel(provider.chat(name), { namespace: 'openai' });
+    return new AiSdkChatModel(provider.responses(name), {
+      namespace: 'openai',
+      // Conversations are ours to keep: nothing is to be stored at OpenAI.
+      providerOptions: { store: false },
+    });
+  },
+};
 
 /** Audio models are served by Chat Completions only. */
 function speaks(modelName: string): boolean {
