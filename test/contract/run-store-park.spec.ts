@@ -19,7 +19,13 @@ afterAll(() => ledger.close());
 describe('park', () => {
   it('frees the session for whoever answers', async () => {
     const { session, run, held } = await ledger.working();
-    const usage = { input_tokens: 1, output_tokens: 2, cache_input_tokens: 0, cache_creation_input_tokens: 0 };
+    const usage = {
+      input_tokens: 1,
+      output_tokens: 2,
+      cache_input_tokens: 0,
+      cache_creation_input_tokens: 0,
+      reasoning_tokens: 1,
+    };
     expect(await ledger.store.park(held, parkOf(run, 7, ['c1'], { usage }))).toEqual({ outcome: 'released' });
     const free = { lease_owner: null, lease_run_id: null, lease_expires_at: null, waiting_run_id: run.run_id };
     expect(await ledger.row(session)).toMatchObject({ ...free, last_seq: 7 });

@@ -14,7 +14,13 @@ afterAll(() => ledger.close());
 describe('finish', () => {
   it('gives the lease back when nothing waits, and puts the end on record', async () => {
     const { session, run, held } = await ledger.working();
-    const usage = { input_tokens: 3, output_tokens: 4, cache_input_tokens: 0, cache_creation_input_tokens: 0 };
+    const usage = {
+      input_tokens: 3,
+      output_tokens: 4,
+      cache_input_tokens: 0,
+      cache_creation_input_tokens: 0,
+      reasoning_tokens: 1,
+    };
     const end = finishOf(run, 9, { usage, ...checkpointOf(run, 9, { position: 2 }) });
     expect(await ledger.store.finish(held, end)).toEqual({ outcome: 'released' });
     const free = { lease_owner: null, lease_run_id: null, lease_expires_at: null, last_seq: 9, lease_token: 1 };

@@ -1,5 +1,5 @@
 import type { AgentEvent } from '../events/agent-event.js';
-import type { ErrorInfo } from '../messages/message.js';
+import { type ErrorInfo, type ErrorType, NO_USAGE } from '../messages/message.js';
 import { describeError, ModelError } from '../models/chat-model.js';
 import { Interrupted, ReplyLimit, type EventBody, type OpenBlock, type ReplyContext } from './reply-context.js';
 
@@ -8,13 +8,6 @@ const reminder = (text: string): string => `<system-reminder>${text}</system-rem
 export const INTERRUPTED_TEXT = reminder('The tool call has been interrupted by the user.');
 export const MODEL_FAILED_TEXT = reminder('The tool call was not run because the model call failed.');
 export const SERVICE_FAILED_TEXT = reminder('The tool call was not completed because the service failed.');
-
-export const NO_USAGE = {
-  input_tokens: 0,
-  output_tokens: 0,
-  cache_input_tokens: 0,
-  cache_creation_input_tokens: 0,
-};
 
 interface Closing {
   reason: 'interrupted' | 'error';
@@ -32,7 +25,7 @@ export const blockEnd = (id: string, kind: OpenBlock): EventBody => {
 /** Ends a reply that was stopped or failed, wherever it is: nothing stays open, every tool call gets a result. Awaits nothing. */
 export async function* closeReply(ctx: ReplyContext, cause: unknown): AsyncGenerator<AgentEvent, void, void> {
   const { reason, error, text, state } = describe(ctx, cause);
-  yield* closeModelCall(ctx);
+  yield* closeModelCall(ctx, error?.type);
   for (const { id, name } of ctx.unresolvedCalls()) {
     if (ctx.reply.result(id) === undefined) {
       yield ctx.emit({ type: 'TOOL_RESULT_START', tool_call_id: id, tool_call_name: name });
@@ -45,12 +38,17 @@ export async function* closeReply(ctx: ReplyContext, cause: unknown): AsyncGener
 }
 
 /** Ends a model call that did not finish, if one is open. */
-export async function* closeModelCall(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
-  if (!ctx.inModelCall) return;
+export async function* closeModelCall(
+  ctx: ReplyContext,
+  error_type?: ErrorType,
+): AsyncGenerator<AgentEvent, void, void> {
+  const { modelCall } = ctx;
+  if (modelCall === null) return;
   for (const [id, kind] of ctx.openBlocks) yield ctx.emit(blockEnd(id, kind));
   ctx.openBlocks.clear();
-  ctx.inModelCall = false;
-  yield ctx.emit({ type: 'MODEL_CALL_END', ...NO_USAGE, finished_reason: 'interrupted' });
+  ctx.modelCall = null;
+  const failure = error_type === undefined ? {} : { error_type };
+  yield ctx.emit({ type: 'MODEL_CALL_END', ...modelCall, ...NO_USAGE, finished_reason: 'interrupted', ...failure });
 }
 
 function describe(ctx: ReplyContext, cause: unknown): Closing {

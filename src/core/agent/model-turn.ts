@@ -18,18 +18,13 @@ interface Opened {
 }
 
 /**
- * One model turn: tries the model and then the fallback until one of them sends a first part, and maps what it streams. Throws what ends
- * the reply; the model call is then still open.
+ * One model turn: tries the model and then the fallback until one of them sends a first part, and maps what it streams. Every attempt is a
+ * model call with its own start and end. Throws what ends the reply; the model call is then still open.
  */
 export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
   const { model, fallback } = ctx.request;
-  yield modelCallStart(ctx, model);
-  let opened = await open(ctx, model, fallback !== null);
-  if (opened === null && fallback !== null) {
-    yield* closeModelCall(ctx);
-    yield modelCallStart(ctx, fallback);
-    opened = await open(ctx, fallback, false);
-  }
+  let opened = yield* open(ctx, model, false, fallback !== null);
+  if (opened === null && fallback !== null) opened = yield* open(ctx, fallback, true, false);
   if (opened === null) return;
   try {
     yield* stream(ctx, opened);
@@ -41,15 +36,18 @@ export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, 
   }
 }
 
-function modelCallStart(ctx: ReplyContext, bound: BoundModel): AgentEvent {
-  ctx.inModelCall = true;
-  return ctx.emit({ type: 'MODEL_CALL_START', model_name: bound.model.name });
-}
-
 /** Null when the fallback is to be tried. */
-async function open(ctx: ReplyContext, bound: BoundModel, hasFallback: boolean): Promise<Opened | null> {
+async function* open(
+  ctx: ReplyContext,
+  bound: BoundModel,
+  is_fallback: boolean,
+  hasFallback: boolean,
+): AsyncGenerator<AgentEvent, Opened | null, void> {
   const { max_retries = DEFAULT_RETRIES, onModelError } = ctx.request;
+  const { name: model_name, provider } = bound.model;
   for (let attempt = 1; ; attempt += 1) {
+    ctx.modelCall = { model_name, provider, attempt, is_fallback };
+    yield ctx.emit({ type: 'MODEL_CALL_START', ...ctx.modelCall });
     let iterator: AsyncIterator<ModelPart> | null = null;
     try {
       ctx.throwIfLeaving();
@@ -65,6 +63,7 @@ async function open(ctx: ReplyContext, bound: BoundModel, hasFallback: boolean):
         error.retryable && attempt <= max_retries ? 'retry' : hasFallback ? 'fallback' : 'fail';
       onModelError?.(error, attempt, will);
       if (will === 'fail') throw error;
+      yield* closeModelCall(ctx, error.type);
       if (will === 'fallback') return null;
       await backOff(ctx, error, attempt);
     }
@@ -90,7 +89,7 @@ async function backOff(ctx: ReplyContext, error: ModelError, attempt: number): P
   const { sleep = defaultSleep, random = Math.random } = ctx.request;
   const advised = error.options.retry_after_ms;
   const ms = advised ?? FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
-  await ctx.race(() => sleep(Math.min(ms, MAX_WAIT_MS), ctx.signal));
+  await ctx.race(() => sleep(Math.min(ms, MAX_WAIT_MS), ctx.signal), true);
 }
 
 const defaultSleep = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal });
@@ -113,6 +112,7 @@ async function* stream(ctx: ReplyContext, opened: Opened): AsyncGenerator<AgentE
     ctx.openBlocks.delete(id);
     yield ctx.emit(blockEnd(id, kind));
   }
-  ctx.inModelCall = false;
-  yield ctx.emit({ type: 'MODEL_CALL_END', ...part.usage, finished_reason: 'completed' });
+  const { modelCall } = ctx;
+  ctx.modelCall = null;
+  yield ctx.emit({ type: 'MODEL_CALL_END', ...modelCall, ...part.usage, finished_reason: 'completed' });
 }

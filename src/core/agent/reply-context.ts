@@ -1,8 +1,11 @@
-import type { AgentEvent } from '../events/agent-event.js';
+import type { AgentEvent, EventOf } from '../events/agent-event.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ToolCallBlock } from '../messages/block.js';
 import { StorableDeltas } from '../messages/storable.js';
 import type { ReplyRequest } from './reply-request.js';
+
+/** The model call that is open, as its events name it. */
+export type OpenModelCall = Pick<EventOf<'MODEL_CALL_START'>, 'model_name' | 'provider' | 'attempt' | 'is_fallback'>;
 
 type ReplyEvent = Exclude<AgentEvent, { type: 'CUSTOM' }>;
 export type EventBody = ReplyEvent extends infer E
@@ -34,11 +37,13 @@ const ABANDONED = new Interrupted('the reply was left by its consumer');
 /** What the parts of the loop share while one reply runs. */
 export class ReplyContext {
   readonly reply: ReplyReducer;
-  inModelCall = false;
+  modelCall: OpenModelCall | null = null;
   /** Blocks of the running model call that are not closed, in the order of their start. */
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();
   private interrupt: ((reason: Error) => void) | null = null;
+  /** What is awaited now may be left for a hand-over. */
+  private leavable = false;
   private readonly deltas = new StorableDeltas();
   private lastTime = Number.NaN;
   private lastIso = '';
@@ -95,12 +100,13 @@ export class ReplyContext {
 
   /**
    * Awaits work that may ignore the signal. One slot instead of `Promise.race`: racing every delta against one long-lived promise would
-   * keep a reaction per delta alive. So only one race may be under way at a time.
+   * keep a reaction per delta alive. So only one race may be under way at a time. What is `leavable` a hand-over ends: a model call is.
    */
-  race<T>(work: () => PromiseLike<T>): Promise<T> {
+  race<T>(work: () => PromiseLike<T>, leavable = this.modelCall !== null): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.throwIfAborted();
-      if (this.inModelCall && this.request.handover?.aborted === true) throw new HandedOver();
+      this.leavable = leavable;
+      if (leavable && this.request.handover?.aborted === true) throw new HandedOver();
       this.interrupt = reject;
       work().then(
         (value) => {
@@ -136,7 +142,7 @@ export class ReplyContext {
   };
 
   private readonly onHandover = (): void => {
-    if (this.inModelCall) this.interrupt?.(new HandedOver());
+    if (this.leavable) this.interrupt?.(new HandedOver());
   };
 
   private get cause(): Error {

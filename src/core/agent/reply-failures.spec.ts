@@ -20,7 +20,7 @@ async function run(req: ReplyRequest, onEvent?: Parameters<typeof collect>[1]) {
 }
 
 describe('retry and fallback', () => {
-  it('retries with exponential back-off, within one model call', async () => {
+  it('retries with exponential back-off, each attempt a model call', async () => {
     const sleep = jest.fn(() => Promise.resolve());
     const onModelError = jest.fn();
     const model = new ScriptedModel([[failure('upstream')], [failure('connection')], [...text('Hi'), finish()]]);
@@ -32,9 +32,34 @@ describe('retry and fallback', () => {
     ]);
     expect(lines.filter((line) => line.startsWith('MODEL_CALL'))).toEqual([
       'MODEL_CALL_START scripted',
+      'MODEL_CALL_END interrupted upstream',
+      'MODEL_CALL_START scripted',
+      'MODEL_CALL_END interrupted connection',
+      'MODEL_CALL_START scripted',
       'MODEL_CALL_END completed',
     ]);
     expect(lines.at(-1)).toBe('REPLY_END completed');
+  });
+
+  it('says of every attempt which one of which model it is', async () => {
+    const model = new ScriptedModel([[failure('upstream')], [failure('permission')]], 'first');
+    const second = new ScriptedModel([[...text('Hi'), finish(3, 2)]], 'second');
+    const events = await collect(request(model, { fallback: { model: second, parameters: {} } }));
+    const said = events.flatMap((event) => {
+      if (event.type !== 'MODEL_CALL_START' && event.type !== 'MODEL_CALL_END') return [];
+      const { model_name, provider, attempt, is_fallback } = event;
+      return [[model_name, provider, attempt, is_fallback]];
+    });
+    const calls = [
+      ['first', 'scripted', 1, false],
+      ['first', 'scripted', 2, false],
+      ['second', 'scripted', 1, true],
+    ];
+    expect(said).toEqual(calls.flatMap((call) => [call, call]));
+    expect(events.findLast((event) => event.type === 'MODEL_CALL_END')).toMatchObject({
+      input_tokens: 3,
+      output_tokens: 2,
+    });
   });
 
   it.each([
@@ -52,7 +77,9 @@ describe('retry and fallback', () => {
     const req = request(model, { max_retries: 1 });
     expect((await run(req)).slice(1)).toEqual([
       'MODEL_CALL_START scripted',
-      'MODEL_CALL_END interrupted',
+      'MODEL_CALL_END interrupted upstream',
+      'MODEL_CALL_START scripted',
+      'MODEL_CALL_END interrupted upstream',
       'REPLY_END error upstream',
     ]);
     expect(model.calls).toHaveLength(2);
@@ -73,7 +100,9 @@ describe('retry and fallback', () => {
     const lines = await run(request(model, { fallback, onModelError }));
     expect(lines.filter((line) => line.startsWith('MODEL_CALL'))).toEqual([
       'MODEL_CALL_START first',
-      'MODEL_CALL_END interrupted',
+      'MODEL_CALL_END interrupted invalid_request',
+      'MODEL_CALL_START second',
+      'MODEL_CALL_END interrupted upstream',
       'MODEL_CALL_START second',
       'MODEL_CALL_END completed',
     ]);
@@ -95,7 +124,7 @@ describe('retry and fallback', () => {
     expect((await run(req)).slice(-7)).toEqual([
       'TEXT_BLOCK_DELTA "Ha"',
       'TEXT_BLOCK_END',
-      'MODEL_CALL_END interrupted',
+      'MODEL_CALL_END interrupted upstream',
       'TOOL_RESULT_START c',
       `TOOL_RESULT_TEXT_DELTA c ${JSON.stringify(MODEL_FAILED_TEXT)}`,
       'TOOL_RESULT_END c error',
@@ -132,7 +161,10 @@ describe('retry and fallback', () => {
         throw new TypeError('secret');
       },
     };
-    expect((await run(request(model))).slice(-2)).toEqual(['MODEL_CALL_END interrupted', 'REPLY_END error internal']);
+    expect((await run(request(model))).slice(-2)).toEqual([
+      'MODEL_CALL_END interrupted internal',
+      'REPLY_END error internal',
+    ]);
   });
 });
 
@@ -188,7 +220,7 @@ describe('an abort', () => {
     };
     const model = new ScriptedModel([[failure('upstream')]]);
     expect((await run(request(model, { signal: stop.signal, sleep }))).slice(-2)).toEqual([
-      'MODEL_CALL_END interrupted',
+      'MODEL_CALL_END interrupted upstream',
       interrupted,
     ]);
     expect(model.calls).toHaveLength(1);

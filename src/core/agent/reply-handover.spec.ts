@@ -59,7 +59,7 @@ describe('a reply that is handed over', () => {
     const failure = new ModelError('rate_limit', 'later');
     const req = request(new ScriptedModel([[failure]]), { handover: controller.signal, sleep });
     const lines = outline(await collect(req));
-    expect(lines).toEqual(['REPLY_START', 'MODEL_CALL_START scripted']);
+    expect(lines).toEqual(['REPLY_START', 'MODEL_CALL_START scripted', 'MODEL_CALL_END interrupted rate_limit']);
   });
 
   it('begins no tool after a model turn', async () => {

@@ -2,12 +2,16 @@ import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ChatModel, ModelError } from '../models/chat-model.js';
+import type { ModelPrices } from '../models/prices.js';
 import type { Toolkit } from './toolkit.js';
 
 /** A model together with the request parameters it is called with. */
 export interface BoundModel {
   readonly model: ChatModel;
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** What the call is charged to: the id of the credential, and what its tokens cost. */
+  readonly credential_id?: string;
+  readonly prices?: ModelPrices | null;
 }
 
 /** What happens after a model error: the same model again, the fallback model, or the end of the reply. */

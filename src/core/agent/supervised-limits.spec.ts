@@ -47,7 +47,7 @@ describe('SupervisedReply: a handler that fails', () => {
     });
     expect((await run.rest()).slice(-3)).toEqual([
       'TEXT_BLOCK_END',
-      'MODEL_CALL_END interrupted',
+      'MODEL_CALL_END interrupted internal',
       'REPLY_END error internal',
     ]);
     expect(run.errors).toEqual([failure]);
@@ -78,7 +78,7 @@ describe('SupervisedReply: limits', () => {
     );
     await run.take(2);
     const lines = await run.restAfter(5000 + LIMITS.stop_ms);
-    expect(lines.slice(-2)).toEqual(['MODEL_CALL_END interrupted', 'REPLY_END error internal']);
+    expect(lines.slice(-2)).toEqual(['MODEL_CALL_END interrupted internal', 'REPLY_END error internal']);
     expect(run.request.reply.msg.error?.message).toBe('The reply made no progress for too long.');
     run.check();
   });
@@ -125,7 +125,7 @@ describe('SupervisedReply: limits', () => {
 
   it('is the reason that runReply is told, too', async () => {
     const run = new Run(runReply, { idle_ms: 3000 }, hanging());
-    expect((await run.restAfter(3000)).slice(-2)).toEqual(['MODEL_CALL_END interrupted', 'REPLY_END error internal']);
+    expect((await run.restAfter(3000)).slice(-2)).toEqual(['MODEL_CALL_END interrupted internal', 'REPLY_END error internal']);
     expect(run.controller.signal.aborted).toBe(false);
     run.check();
   });

@@ -1,6 +1,6 @@
-import type { AgentEvent } from '../events/agent-event.js';
+import type { AgentEvent, EventOf } from '../events/agent-event.js';
 import { closeReply } from './closing.js';
-import { abandon, Interrupted, type OpenBlock, ReplyContext, ReplyLimit } from './reply-context.js';
+import { abandon, Interrupted, type OpenBlock, type OpenModelCall, ReplyContext, ReplyLimit } from './reply-context.js';
 import type { ReplyRequest } from './reply-request.js';
 
 export interface Limits {
@@ -30,7 +30,7 @@ export class SupervisedReply implements AsyncIterableIterator<AgentEvent> {
   /** Closes the reply once the handler is out of it. */
   private closing: AsyncGenerator<AgentEvent, void, void> | null = null;
   private opened = false;
-  private inModelCall = false;
+  private modelCall: OpenModelCall | null = null;
   private ended = false;
   /** The reason of the stop is to be thrown in: the handler stood at a `yield` when it came, and the signal alone would not tell it. */
   private throwIn = false;
@@ -106,8 +106,8 @@ export class SupervisedReply implements AsyncIterableIterator<AgentEvent> {
 
   private see(event: AgentEvent): void {
     this.opened = true;
-    if (event.type === 'MODEL_CALL_START') this.inModelCall = true;
-    else if (event.type === 'MODEL_CALL_END') this.inModelCall = false;
+    if (event.type === 'MODEL_CALL_START') this.modelCall = openModelCall(event);
+    else if (event.type === 'MODEL_CALL_END') this.modelCall = null;
     else if (event.type === 'REPLY_END') this.ended = true;
   }
 
@@ -139,7 +139,7 @@ export class SupervisedReply implements AsyncIterableIterator<AgentEvent> {
     const ctx = new ReplyContext(this.request);
     const { session_id, agent_name: name } = this.request;
     if (!this.opened) yield ctx.emit({ type: 'REPLY_START', session_id, name, role: 'assistant' });
-    ctx.inModelCall = this.inModelCall;
+    ctx.modelCall = this.modelCall;
     for (const [id, kind] of this.openBlocks()) ctx.openBlocks.set(id, kind);
     yield* closeReply(ctx, cause);
     ctx.dispose(false);
@@ -187,4 +187,13 @@ export class SupervisedReply implements AsyncIterableIterator<AgentEvent> {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
   }
+}
+
+function openModelCall({ model_name, provider, attempt, is_fallback }: EventOf<'MODEL_CALL_START'>): OpenModelCall {
+  return {
+    model_name,
+    ...(provider !== undefined && { provider }),
+    ...(attempt !== undefined && { attempt }),
+    ...(is_fallback !== undefined && { is_fallback }),
+  };
 }

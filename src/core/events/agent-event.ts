@@ -8,7 +8,7 @@ import {
   ToolCallBlock,
   ToolResultBlock,
 } from '../messages/block.js';
-import { ErrorInfo, FinishedReason, Msg, Usage } from '../messages/message.js';
+import { ErrorInfo, ErrorType, FinishedReason, Msg, Usage } from '../messages/message.js';
 
 /**
  * The events of a session: AgentScope's 28 types, with `run_id`, and ISO-8601 UTC times. What we add travels as CUSTOM events
@@ -34,14 +34,22 @@ export const ReplyEnd = event('REPLY_END', {
   finished_reason: FinishedReason,
   error: ErrorInfo.nullable(),
 });
-export const ModelCallStart = event('MODEL_CALL_START', { ...ofReply, model_name: z.string() });
+
+/** Which attempt of which model. `attempt` counts from 1 for the model and for the fallback; what a transcript is expanded to has none of it. */
+const ofModelCall = {
+  provider: z.string().optional(),
+  attempt: z.int().positive().optional(),
+  is_fallback: z.boolean().optional(),
+};
+export const ModelCallStart = event('MODEL_CALL_START', { ...ofReply, model_name: z.string(), ...ofModelCall });
+/** `error_type` says why an attempt failed; another may follow. */
 export const ModelCallEnd = event('MODEL_CALL_END', {
   ...ofReply,
-  input_tokens: z.int().nonnegative(),
-  output_tokens: z.int().nonnegative(),
-  cache_input_tokens: z.int().nonnegative(),
-  cache_creation_input_tokens: z.int().nonnegative(),
+  ...Usage.shape,
   finished_reason: z.enum(['completed', 'interrupted']),
+  model_name: z.string().optional(),
+  ...ofModelCall,
+  error_type: ErrorType.optional(),
 });
 export const TextBlockStart = event('TEXT_BLOCK_START', ofBlock);
 export const TextBlockDelta = event('TEXT_BLOCK_DELTA', { ...ofBlock, delta: z.string() });

@@ -38,7 +38,13 @@ describe('expand', () => {
 
   it('makes one delta of a text, closes the model call, and puts all usage on its end', () => {
     const at = '2026-01-01T00:00:00.000Z';
-    const usage = { input_tokens: 5, output_tokens: 6, cache_input_tokens: 1, cache_creation_input_tokens: 2 };
+    const usage = {
+      input_tokens: 5,
+      output_tokens: 6,
+      cache_input_tokens: 1,
+      cache_creation_input_tokens: 2,
+      reasoning_tokens: 3,
+    };
     const reply = {
       ...userMessage('r', '', at),
       role: 'assistant' as const,

@@ -1,12 +1,10 @@
 import type { ContentBlock, HintBlock, Metadata, ToolCallBlock, ToolResultBlock } from '../messages/block.js';
-import type { Msg } from '../messages/message.js';
+import { NO_USAGE, type Msg } from '../messages/message.js';
 import type { AgentEvent } from './agent-event.js';
 import { GrammarChecker } from './grammar.js';
 
 type Draft = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, 'id'> : never) : never;
 type ModelBlock = Exclude<ContentBlock, HintBlock | ToolResultBlock>;
-
-const NO_TOKENS = { input_tokens: 0, output_tokens: 0, cache_input_tokens: 0, cache_creation_input_tokens: 0 };
 
 export interface ExpandOptions {
   readonly session_id: string;
@@ -159,7 +157,7 @@ class ReplyWriter {
       type: 'MODEL_CALL_END',
       created_at,
       reply_id: this.msg.id,
-      ...NO_TOKENS,
+      ...NO_USAGE,
       finished_reason: 'completed',
       metadata: { synthetic: true },
     });

@@ -159,7 +159,13 @@ describe('a rewind', () => {
     make.modelEnd,
     make.replyEnd(),
   ];
-  const usage = { input_tokens: 9, output_tokens: 9, cache_input_tokens: 9, cache_creation_input_tokens: 9 };
+  const usage = {
+    input_tokens: 9,
+    output_tokens: 9,
+    cache_input_tokens: 9,
+    cache_creation_input_tokens: 9,
+    reasoning_tokens: 9,
+  };
 
   it('keeps the blocks it names and re-opens the reply', () => {
     const [reply] = reduce(events(...two, make.rewound(['c', 'result:c'])));

@@ -278,4 +278,5 @@ const usageOf = (event: Usage): Usage => ({
   output_tokens: event.output_tokens,
   cache_input_tokens: event.cache_input_tokens,
   cache_creation_input_tokens: event.cache_creation_input_tokens,
+  reasoning_tokens: event.reasoning_tokens,
 });

@@ -1,16 +1,25 @@
 import { z } from 'zod';
 import { ContentBlock, DataSource, Metadata, Timestamp } from './block.js';
 
-/** Token counts of one or more model calls. `input_tokens` includes the cached ones. */
+/** Token counts of one or more model calls. `input_tokens` includes the cached ones, `output_tokens` the reasoning. */
 export const Usage = z
   .object({
     input_tokens: z.int().nonnegative(),
     output_tokens: z.int().nonnegative(),
     cache_input_tokens: z.int().nonnegative(),
     cache_creation_input_tokens: z.int().nonnegative(),
+    reasoning_tokens: z.int().nonnegative(),
   })
   .meta({ id: 'Usage' });
 export type Usage = z.infer<typeof Usage>;
+
+export const NO_USAGE: Usage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_input_tokens: 0,
+  cache_creation_input_tokens: 0,
+  reasoning_tokens: 0,
+};
 
 /** Sanitised classes of failure; what a provider really said stays in the log of the service. */
 export const ErrorType = z.enum([
@@ -110,5 +119,6 @@ export function addUsage(total: Usage | null, more: Usage): Usage {
     output_tokens: total.output_tokens + more.output_tokens,
     cache_input_tokens: total.cache_input_tokens + more.cache_input_tokens,
     cache_creation_input_tokens: total.cache_creation_input_tokens + more.cache_creation_input_tokens,
+    reasoning_tokens: total.reasoning_tokens + more.reasoning_tokens,
   };
 }

@@ -20,7 +20,13 @@ export const events = (...bodies: (Body & { reply_id?: string })[]): AgentEvent[
 
 type Fields<T extends AgentEvent['type']> = Partial<Omit<EventOf<T>, 'type'>>;
 
-const tokens = { input_tokens: 1, output_tokens: 2, cache_input_tokens: 3, cache_creation_input_tokens: 4 };
+const tokens = {
+  input_tokens: 1,
+  output_tokens: 2,
+  cache_input_tokens: 3,
+  cache_creation_input_tokens: 4,
+  reasoning_tokens: 1,
+};
 
 export const call = (id: string, rest: Partial<ToolCallBlock> = {}): ToolCallBlock => ({
   type: 'tool_call',

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { AgentEvent } from '../events/agent-event.js';
 import type { ToolResultBlock } from '../messages/block.js';
+import { NO_USAGE } from '../messages/message.js';
 import { SequenceWriter, TEXTS, type SequenceBlock as Block } from './sequence-writer.js';
 import { userMessage } from './event-builders.js';
 
@@ -157,7 +158,7 @@ class Walk extends SequenceWriter {
       else Object.assign(block, { call: 'ready', result: 'none' });
       return true;
     });
-    const tokens = { input_tokens: 3, output_tokens: 2, cache_input_tokens: 1, cache_creation_input_tokens: 0 };
+    const tokens = { ...NO_USAGE, input_tokens: 3, output_tokens: 2, cache_input_tokens: 1, reasoning_tokens: 1 };
     const usage = this.one([{}, { usage: null }, { usage: tokens }]);
     Object.assign(this, { blocks: kept, mode: 'open', inModel: false, rewound: true });
     const value = { reply_id: this.reply, keep_block_ids: keep, ...usage };
@@ -193,12 +194,7 @@ class Walk extends SequenceWriter {
 
   private endModel(): void {
     this.inModel = false;
-    const tokens = {
-      input_tokens: this.pick(9),
-      output_tokens: 1,
-      cache_input_tokens: 0,
-      cache_creation_input_tokens: 0,
-    };
+    const tokens = { ...NO_USAGE, input_tokens: this.pick(9), output_tokens: 1, reasoning_tokens: this.pick(2) };
     const reply_id = this.reply;
     const synthetic = this.pick(3) === 0 ? { metadata: { synthetic: true } } : {};
     this.emit({ type: 'MODEL_CALL_END', reply_id, ...tokens, finished_reason: 'completed', ...synthetic });

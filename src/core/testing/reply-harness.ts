@@ -63,10 +63,11 @@ export const outline = (events: readonly AgentEvent[]): string[] =>
   events.map((event) => {
     const fields: unknown[] = [event.type];
     if ('tool_call_id' in event) fields.push(event.tool_call_id);
-    if ('model_name' in event) fields.push(event.model_name);
+    if (event.type === 'MODEL_CALL_START') fields.push(event.model_name);
     if ('delta' in event) fields.push(JSON.stringify(event.delta));
     if (event.type === 'TOOL_RESULT_END') fields.push(event.state);
     if (event.type === 'REPLY_END' || event.type === 'MODEL_CALL_END') fields.push(event.finished_reason);
+    if (event.type === 'MODEL_CALL_END' && event.error_type !== undefined) fields.push(event.error_type);
     if (event.type === 'REPLY_END' && event.error !== null) fields.push(event.error.type);
     return fields.join(' ');
   });

@@ -1,9 +1,8 @@
+import { NO_USAGE } from '../messages/message.js';
 import type { ChatModel, ModelCall, ModelPart } from '../models/chat-model.js';
 
 /** One step of a scripted call: a part, an error to throw, something to wait for, or `hang`: never to answer again, whatever the signal says. */
 export type ScriptStep = ModelPart | Error | 'hang' | ((call: ModelCall) => Promise<void> | void);
-
-export const NO_TOKENS = { input_tokens: 0, output_tokens: 0, cache_input_tokens: 0, cache_creation_input_tokens: 0 };
 
 /** A model that plays one script per call, and records the calls. */
 export class ScriptedModel implements ChatModel {
@@ -44,5 +43,5 @@ export const toolCall = (id: string, name: string, input: unknown = {}): ModelPa
 
 export const finish = (input_tokens = 1, output_tokens = 1): ModelPart => ({
   type: 'finish',
-  usage: { ...NO_TOKENS, input_tokens, output_tokens },
+  usage: { ...NO_USAGE, input_tokens, output_tokens },
 });

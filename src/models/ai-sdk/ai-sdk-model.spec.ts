@@ -16,7 +16,13 @@ function finish(unified: Finish['finishReason']['unified'] = 'stop'): Finish {
   };
 }
 
-const USAGE = { input_tokens: 9, output_tokens: 0, cache_input_tokens: 3, cache_creation_input_tokens: 2 };
+const USAGE = {
+  input_tokens: 9,
+  output_tokens: 0,
+  cache_input_tokens: 3,
+  cache_creation_input_tokens: 2,
+  reasoning_tokens: 0,
+};
 const meta = { p: { sig: 's' } };
 
 interface Fake {

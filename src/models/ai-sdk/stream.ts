@@ -136,6 +136,7 @@ function toUsage({ inputTokens, outputTokens }: LanguageModelV4Usage): Usage {
     output_tokens: outputTokens.total ?? 0,
     cache_input_tokens: inputTokens.cacheRead ?? 0,
     cache_creation_input_tokens: inputTokens.cacheWrite ?? 0,
+    reasoning_tokens: outputTokens.reasoning ?? 0,
   };
 }
 

@@ -67,7 +67,13 @@ describe('DemoChatModel', () => {
       { type: 'text_end', id: '0' },
       {
         type: 'finish',
-        usage: { input_tokens: 7, output_tokens: 3, cache_input_tokens: 0, cache_creation_input_tokens: 0 },
+        usage: {
+          input_tokens: 7,
+          output_tokens: 3,
+          cache_input_tokens: 0,
+          cache_creation_input_tokens: 0,
+          reasoning_tokens: 0,
+        },
       },
     ]);
   });

@@ -40,6 +40,7 @@ export class DemoChatModel implements ChatModel {
         output_tokens: voice.words,
         cache_input_tokens: 0,
         cache_creation_input_tokens: 0,
+        reasoning_tokens: voice.thoughts,
       },
     };
   }
@@ -48,6 +49,8 @@ export class DemoChatModel implements ChatModel {
 /** Writes blocks; a block stays open until the next one begins, so that a wait or a failure after it falls in mid-stream. */
 class Voice {
   words = 0;
+  /** Those of them that were only thought. */
+  thoughts = 0;
   private blocks = 0;
   private open: { id: string; end: 'text_end' | 'thinking_end' } | undefined;
 
@@ -57,6 +60,11 @@ class Voice {
     this.open = { id, end: `${kind}_end` };
     yield { type: `${kind}_start`, id };
     return id;
+  }
+
+  count(kind: 'text' | 'thinking'): void {
+    this.words++;
+    if (kind === 'thinking') this.thoughts++;
   }
 
   *close(): Generator<ModelPart> {
@@ -76,7 +84,7 @@ async function* play(step: Step, voice: Voice, signal: AbortSignal): AsyncGenera
       const id = yield* voice.begin(kind);
       for (const [delta, word] of step.text.matchAll(/(\S+)\s*|^\s+/g)) {
         signal.throwIfAborted();
-        if (word !== undefined) voice.words++;
+        if (word !== undefined) voice.count(kind);
         yield { type: `${kind}_delta`, id, delta };
       }
       return;

@@ -85,7 +85,13 @@ describe('an OpenAI-compatible server', () => {
       { type: 'text_end', id: expect.any(String) },
       {
         type: 'finish',
-        usage: { input_tokens: 11, output_tokens: 7, cache_input_tokens: 0, cache_creation_input_tokens: 0 },
+        usage: {
+          input_tokens: 11,
+          output_tokens: 7,
+          cache_input_tokens: 0,
+          cache_creation_input_tokens: 0,
+          reasoning_tokens: 0,
+        },
       },
     ]);
     expect(mock.getLastRequest()?.path).toBe('/v1/chat/completions');
