@@ -47,6 +47,8 @@ import { SessionEntity } from './sessions/session.entity.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { ToolsModule } from './tools/tools.module.js';
 import type { ToolFactory } from './tools/tools.service.js';
+import { ModelCallEntity, UsageRollupEntity } from './usage/usage.entity.js';
+import { UsageModule } from './usage/usage.module.js';
 
 /** Every way to extend the service from a host application. */
 export interface AerieOptions {
@@ -75,6 +77,8 @@ export const ENTITIES = [
   ToolCallEntity,
   NodeEntity,
   ConfigVersionEntity,
+  ModelCallEntity,
+  UsageRollupEntity,
 ];
 
 const FEATURES: Type[] = [
@@ -85,6 +89,7 @@ const FEATURES: Type[] = [
   RunsModule,
   HealthModule,
   ProtocolsModule,
+  UsageModule,
 ];
 for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
 
@@ -146,8 +151,9 @@ export class AerieModule implements OnModuleDestroy {
         RunsModule,
         ProtocolsModule.forRoot(options.protocols ?? []),
         HealthModule,
+        UsageModule,
       ],
-      exports: [CredentialsModule, ModelsModule, AgentsModule, SessionsModule, RunsModule],
+      exports: [CredentialsModule, ModelsModule, AgentsModule, SessionsModule, RunsModule, UsageModule],
       providers: [
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_PIPE, useFactory: validationPipe },

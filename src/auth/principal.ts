@@ -1,4 +1,4 @@
-/** What a token may be limited to. A caller without limits holds all of them except `act_as`. */
+/** What a token may be limited to. A caller without limits holds all of them but those that a token has to name. */
 export const SCOPES = [
   'agents:read',
   'agents:write',
@@ -9,10 +9,17 @@ export const SCOPES = [
   'sessions:write',
   'runs:read',
   'runs:write',
+  /** What one's own model calls used and cost. */
+  'usage:read',
+  /** The same of all users of the tenant. Never implied: a token has to name it. */
+  'usage:tenant',
   /** To stop the sessions of other users of the tenant. Never implied: a token has to name it. */
   'act_as',
 ] as const;
+
 export type Scope = (typeof SCOPES)[number];
+
+const NEVER_IMPLIED: ReadonlySet<Scope> = new Set(['act_as', 'usage:tenant']);
 
 /** Who calls: every store method takes this first, so no query is without an owner. */
 export class Principal {
@@ -25,7 +32,7 @@ export class Principal {
   ) {}
 
   may(scope: Scope): boolean {
-    return this.scopes === 'all' ? scope !== 'act_as' : this.scopes.has(scope);
+    return this.scopes === 'all' ? !NEVER_IMPLIED.has(scope) : this.scopes.has(scope);
   }
 
   /** Another user of the same tenant, for a caller that may act for it. */

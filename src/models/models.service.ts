@@ -66,7 +66,11 @@ export class ModelsService {
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
-    return { model: this.chatModel(record, config.model), parameters: config.parameters };
+    return {
+      model: this.chatModel(record, config.model),
+      parameters: config.parameters,
+      credential_id: record.id,
+    };
   }
 
   /** Models are kept per state of their credential: a changed or replaced credential makes new ones. */

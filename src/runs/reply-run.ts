@@ -4,6 +4,7 @@ import { SupervisedReply } from '../core/agent/supervised-reply.js';
 import type { HeldEvent } from './event-writer.js';
 import { newEventId } from '../platform/ids.js';
 import { GrammarSample } from './grammar-sample.js';
+import { ModelCallLedger } from './model-call-ledger.js';
 import { type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
 import type { Finish, FinishOutcome, OpenCall, ToolCallEntry } from './run.store.js';
 import type { Stretch } from './stretch.js';
@@ -25,6 +26,7 @@ const LEFT = undefined;
 export class ReplyRun {
   private readonly work: ReplyWork;
   private readonly sample: GrammarSample | undefined;
+  private readonly calls: ModelCallLedger;
   private inModelCall = false;
   /** What is asked of somebody outside, shown once the run is parked on record. */
   private readonly asked: HeldEvent[] = [];
@@ -36,6 +38,7 @@ export class ReplyRun {
   ) {
     this.work = prepareReply(stretch, preparation, (tools) => this.start(tools));
     this.sample = this.sampled();
+    this.calls = new ModelCallLedger(preparation.assembly);
   }
 
   /** Undefined when the session was left without an end: the lease is gone, or somebody else goes on. */
@@ -73,6 +76,7 @@ export class ReplyRun {
         case 'MODEL_CALL_START':
         case 'MODEL_CALL_END':
           this.inModelCall = event.type === 'MODEL_CALL_START';
+          this.calls.see(event);
           writer.emit(event);
           break;
         default:
@@ -84,6 +88,8 @@ export class ReplyRun {
     }
     if (held.lost) return LEFT;
     if (held.handover.aborted && !this.isParked) {
+      // A model turn that is over is not made again by who goes on.
+      if (this.calls.pending.length > 0 && !this.inModelCall && !(await this.checkpoint([]))) return LEFT;
       await this.stretch.handOver(run);
       return LEFT;
     }
@@ -140,13 +146,15 @@ export class ReplyRun {
     const { held, writer, resources } = this.stretch;
     const step = this.work.recorder.current();
     const last_seq = writer.last_seq;
+    const calls = this.calls.pending;
     const written = await this.stretch.persist(() =>
-      resources.store.checkpoint(held.lease, { last_seq, step, tools, consumed: [] }),
+      resources.store.checkpoint(held.lease, { last_seq, step, tools, calls, consumed: [] }),
     );
     if (written === undefined || written.outcome === 'fenced') {
       held.lose();
       return false;
     }
+    this.calls.written(calls);
     if (written.outcome === 'stopped') held.stop(this.preparation.run.run_id, written.mode);
     writer.keep_from = last_seq;
     return true;
@@ -172,6 +180,7 @@ export class ReplyRun {
         last_seq: writer.last_seq,
         step: this.work.recorder.current(),
         tools: [],
+        calls: this.calls.pending,
         consumed,
         remove: removed.length > 0,
         ending: { token: held.lease.token, seq: end.seq, frames: textOf([end, ...removed]) },
@@ -219,6 +228,7 @@ export class ReplyRun {
       last_seq: writer.last_seq,
       step: this.work.recorder.current(),
       tools: [],
+      calls: this.calls.pending,
       consumed,
     };
     const written = await this.stretch.persist(() => resources.store.park(held.lease, park));

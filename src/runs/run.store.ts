@@ -1,5 +1,5 @@
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
-import type { ErrorInfo, Msg, Usage } from '../core/messages/message.js';
+import type { ErrorInfo, ErrorType, Msg, Usage } from '../core/messages/message.js';
 import type { ToolResultBlock } from '../core/messages/block.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { MessageRow, StepData } from '../sessions/transcript-rows.js';
@@ -134,11 +134,31 @@ export interface ToolCallEntry {
   readonly result: ToolResultBlock | null;
 }
 
+/** A model call that is over: what it used, and what that cost where the price is known. Append-only. */
+export interface ModelCallEntry extends Usage {
+  readonly id: string;
+  readonly agent_id: string;
+  readonly user_id: string;
+  readonly credential_id: string | null;
+  readonly provider: string;
+  readonly model: string;
+  readonly attempt: number;
+  readonly is_fallback: boolean;
+  readonly outcome: 'completed' | 'interrupted' | 'failed';
+  readonly error_type: ErrorType | null;
+  /** A decimal number. */
+  readonly cost: string | null;
+  readonly currency: string | null;
+  readonly started_at: string;
+  readonly ended_at: string;
+}
+
 /** What is written after every step. `consumed`: signals that have become events. */
 export interface Checkpoint {
   readonly last_seq: number;
   readonly step: Step;
   readonly tools: readonly ToolCallEntry[];
+  readonly calls: readonly ModelCallEntry[];
   readonly consumed: readonly string[];
 }
 

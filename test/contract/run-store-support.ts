@@ -12,6 +12,7 @@ import { migrate } from '../../src/platform/database/database.module.js';
 import { newId } from '../../src/platform/ids.js';
 import { RunPgStore } from '../../src/runs/pg/run.pg-store.js';
 import type {
+  ModelCallEntry,
   Accepted,
   Answer,
   Checkpoint,
@@ -147,6 +148,10 @@ export class Ledger {
     return row ?? {};
   }
 
+  calls(run_id: string): Promise<Row[]> {
+    return this.sql('SELECT * FROM model_calls WHERE run_id = $1 ORDER BY id', [run_id]);
+  }
+
   async run(id: string): Promise<Row> {
     const [row] = await this.sql('SELECT * FROM runs WHERE id = $1', [id]);
     return row ?? {};
@@ -244,8 +249,31 @@ export function checkpointOf(
 ): Checkpoint {
   const { content, ...head } = { ...message(said), id: reply_id, role: 'assistant' as const };
   const row = { reply_id, run_id, step, position, data: { head, content } };
-  return { last_seq, step: row, tools: [], consumed: [], ...rest };
+  return { last_seq, step: row, tools: [], calls: [], consumed: [], ...rest };
 }
+
+export const modelCall = (rest: Partial<ModelCallEntry> = {}): ModelCallEntry => ({
+  id: newId(),
+  agent_id: newId(),
+  user_id: 'alice',
+  credential_id: newId(),
+  provider: 'demo',
+  model: 'demo-1',
+  attempt: 1,
+  is_fallback: false,
+  outcome: 'completed',
+  error_type: null,
+  input_tokens: 1,
+  output_tokens: 2,
+  cache_input_tokens: 3,
+  cache_creation_input_tokens: 4,
+  reasoning_tokens: 5,
+  cost: null,
+  currency: null,
+  started_at: '2026-11-21T10:00:00.000Z',
+  ended_at: '2026-11-21T10:00:01.000Z',
+  ...rest,
+});
 
 export function finishOf(run: Names, last_seq: number, rest: Partial<Finish> = {}): Finish {
   const status = rest.status ?? 'completed';

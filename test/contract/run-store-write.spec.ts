@@ -1,5 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { alice, checkpointOf, finishOf, ids, input, LEASE_MS, lease, Ledger, system } from './run-store-support.js';
+import {
+  alice,
+  checkpointOf,
+  finishOf,
+  ids,
+  input,
+  LEASE_MS,
+  lease,
+  Ledger,
+  modelCall,
+  system,
+} from './run-store-support.js';
 import type { ToolCallEntry } from '../../src/runs/run.store.js';
 import { newId } from '../../src/platform/ids.js';
 import { toolResult } from '../../src/core/testing/event-builders.js';
@@ -58,6 +69,35 @@ describe('finish', () => {
     expect(await ledger.store.finish(held2, end2)).toEqual({ outcome: 'pending' });
     expect(await ledger.statuses(session)).toEqual(['completed', 'completed', 'queued']);
     expect(await ledger.row(session)).toMatchObject({ pending: 1, last_seq: 12 });
+  });
+
+  it('puts model calls on record once, also when a write is repeated or a stop came first', async () => {
+    const { session, run, held } = await ledger.working();
+    const [first, second] = [
+      modelCall({ cost: '0.000000000001', currency: 'USD' }),
+      modelCall({ outcome: 'failed', error_type: 'upstream' }),
+    ];
+    const step = checkpointOf(run, 5, { calls: [first] });
+    await ledger.store.checkpoint(held, step);
+    await ledger.store.checkpoint(held, step);
+    await ledger.store.requestStop(alice, session, 'interrupt');
+    const end = finishOf(run, 9, { calls: [second] });
+    expect(await ledger.store.finish(held, end)).toMatchObject({ outcome: 'stopped' });
+    expect(await ledger.calls(run.run_id)).toHaveLength(1);
+    const stopped = { ...end, status: 'interrupted' as const };
+    await ledger.store.finish(held, stopped);
+    await ledger.store.finish(held, stopped);
+    const names = { session_id: session, run_id: run.run_id, reply_id: run.reply_id, rolled: false };
+    expect(await ledger.calls(run.run_id)).toEqual(
+      [first, second].map(({ started_at: _, ended_at: __, ...call }) => expect.objectContaining({ ...call, ...names })),
+    );
+  });
+
+  it('of a fenced holder leaves no model calls', async () => {
+    const { run, held } = await ledger.working();
+    const late = { ...held, token: held.token - 1 };
+    await ledger.store.checkpoint(late, checkpointOf(run, 5, { calls: [modelCall()] }));
+    expect(await ledger.calls(run.run_id)).toEqual([]);
   });
 
   it('keeps why a run failed', async () => {

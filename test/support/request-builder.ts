@@ -29,6 +29,11 @@ const CHOSEN = new Set([
   'POST /chat body.input.id',
   'POST /stop body.session_id',
   'POST /stop body.user_id',
+  // What was used may be of something that is gone since.
+  'GET /usage query.agent_id',
+  'GET /usage query.session_id',
+  'GET /usage query.credential_id',
+  'GET /usage query.user_id',
 ]);
 
 /** Ids of rows that are no resource of their own: they only mean something inside what the caller owns. */

@@ -125,7 +125,10 @@ describe('SupervisedReply: limits', () => {
 
   it('is the reason that runReply is told, too', async () => {
     const run = new Run(runReply, { idle_ms: 3000 }, hanging());
-    expect((await run.restAfter(3000)).slice(-2)).toEqual(['MODEL_CALL_END interrupted internal', 'REPLY_END error internal']);
+    expect((await run.restAfter(3000)).slice(-2)).toEqual([
+      'MODEL_CALL_END interrupted internal',
+      'REPLY_END error internal',
+    ]);
     expect(run.controller.signal.aborted).toBe(false);
     run.check();
   });

@@ -103,18 +103,20 @@ const blank = (held: Lease, kind: WriteItem['kind'], run_id: string | null): Wri
   run_id,
   last_seq: 0,
   tools: [],
+  calls: [],
   consumed: [],
   known_calls: [],
   stoppable: false,
   remove: false,
 });
 
-const stepOf = ({ last_seq, step, tools, consumed }: Checkpoint) => ({
+const stepOf = ({ last_seq, step, tools, calls, consumed }: Checkpoint) => ({
   last_seq,
   reply_id: step.reply_id,
   step: step.step,
   position: step.position,
   data: step.data,
   tools,
+  calls,
   consumed,
 });

@@ -11,7 +11,7 @@ export const WRITE = `
   WITH x AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
       n int, tenant_id text, session_id uuid, token bigint, owner text, kind text, last_seq bigint, run_id uuid, reply_id text, step int,
-      position bigint, data jsonb, tools jsonb, consumed uuid[], status text, stoppable bool, usage jsonb, error jsonb, ending jsonb,
+      position bigint, data jsonb, tools jsonb, calls jsonb, consumed uuid[], status text, stoppable bool, usage jsonb, error jsonb, ending jsonb,
       open_calls jsonb, known_calls text[], remove bool)
   ), l AS MATERIALIZED (
     SELECT x.*, l.stop_run_id, l.stop_mode, l.pending, 
@@ -78,6 +78,19 @@ export const WRITE = `
     FROM d, jsonb_to_recordset(d.tools) AS t (tool_call_id text, name text, state text, result jsonb) WHERE d.outcome <> 'stopped'
     ON CONFLICT (tenant_id, session_id, reply_id, tool_call_id) DO UPDATE
       SET state = EXCLUDED.state, result = EXCLUDED.result, settled_at = EXCLUDED.settled_at
+  ), call AS (
+    INSERT INTO model_calls (tenant_id, id, session_id, run_id, reply_id, agent_id, user_id, credential_id, provider, model, attempt, is_fallback,
+      outcome, error_type, input_tokens, output_tokens, cache_input_tokens, cache_creation_input_tokens, reasoning_tokens, cost, currency,
+      started_at, ended_at)
+    SELECT d.tenant_id, c.id, d.session_id, d.run_id, d.reply_id, c.agent_id, c.user_id, c.credential_id, c.provider, c.model, c.attempt,
+      c.is_fallback, c.outcome, c.error_type, c.input_tokens, c.output_tokens, c.cache_input_tokens, c.cache_creation_input_tokens,
+      c.reasoning_tokens, c.cost, c.currency, c.started_at, c.ended_at
+    FROM d, jsonb_to_recordset(d.calls) AS c (id uuid, agent_id uuid, user_id text, credential_id uuid, provider text, model text, attempt int,
+      is_fallback bool, outcome text, error_type text, input_tokens bigint, output_tokens bigint, cache_input_tokens bigint,
+      cache_creation_input_tokens bigint, reasoning_tokens bigint, cost numeric, currency text, started_at timestamptz, ended_at timestamptz)
+    WHERE d.outcome <> 'stopped'
+    -- Said again after a lost answer.
+    ON CONFLICT (tenant_id, id) DO NOTHING
   ), input AS (
     DELETE FROM session_inputs i USING d
     WHERE d.outcome <> 'stopped' AND cardinality(d.consumed) > 0 AND i.tenant_id = d.tenant_id AND i.id = ANY(d.consumed)
@@ -98,6 +111,7 @@ export interface WriteItem {
   readonly position?: number;
   readonly data?: unknown;
   readonly tools: readonly unknown[];
+  readonly calls: readonly unknown[];
   readonly consumed: readonly string[];
   readonly status?: string;
   readonly stoppable: boolean;
