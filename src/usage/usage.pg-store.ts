@@ -30,10 +30,9 @@ export class UsagePgStore extends UsageStore {
   }
 
   async total(principal: Principal, filter: UsageFilter): Promise<UsageSums> {
-    const [row] = await this.database.run<SumsRow>('usage-total', usageSql([]), valuesOf(principal, filter));
-    if (!row) return { ...NO_USAGE, calls: 0, failed_calls: 0, unpriced_calls: 0, costs: [] };
-    const { key: _, ...sums } = row;
-    return sums;
+    const values = valuesOf(principal, filter);
+    const [sums] = await this.database.run<UsageSums & Row>('usage-total', usageSql([]), values);
+    return sums ?? { ...NO_USAGE, calls: 0, failed_calls: 0, unpriced_calls: 0, costs: [] };
   }
 
   async rollUp(_system: SystemPrincipal, limit: number): Promise<number> {

@@ -85,12 +85,12 @@ export type UsageGroup = z.infer<typeof UsageGroup>;
 
 export const UsageReport = z
   .object({
-    from: z.iso.datetime(),
-    to: z.iso.datetime(),
-    group_by: z.array(Dimension),
     usage: z.array(UsageGroup),
     total: UsageSums.describe('Over all groups, also those of other pages'),
     next_cursor: z.string().nullable(),
+    from: z.iso.datetime(),
+    to: z.iso.datetime(),
+    group_by: z.array(Dimension),
   })
   .meta({ id: 'UsageReport' });
 export type UsageReport = z.infer<typeof UsageReport>;

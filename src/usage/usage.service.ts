@@ -31,12 +31,12 @@ export class UsageService {
     const usage = found.slice(0, limit);
     const last = found.length > limit ? usage.at(-1) : undefined;
     return {
-      from: query.from.toISOString(),
-      to: query.to.toISOString(),
-      group_by: by,
       usage,
       total,
       next_cursor: last ? encode(by.map((dimension) => last[dimension] ?? null)) : null,
+      from: query.from.toISOString(),
+      to: query.to.toISOString(),
+      group_by: by,
     };
   }
 }

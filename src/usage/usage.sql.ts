@@ -102,7 +102,7 @@ export function usageSql(by: readonly Dimension[]): string {
     WITH ${by.includes('run') ? EACH : SUMMED}, of_currency AS (
       SELECT ${key} AS key, currency, ${ADDED.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM used ${after} GROUP BY 1, 2
     )
-    SELECT key, ${['calls', 'failed_calls', ...TOKENS].map((name) => `sum(${name})::bigint AS ${name}`).join(', ')},
+    SELECT ${by.length > 0 ? 'key, ' : ''}${['calls', 'failed_calls', ...TOKENS].map((name) => `sum(${name})::bigint AS ${name}`).join(', ')},
       coalesce(sum(calls) FILTER (WHERE currency = ''), 0)::bigint AS unpriced_calls,
       coalesce(jsonb_agg(jsonb_build_object('currency', currency, 'amount', trim_scale(cost)::text) ORDER BY currency)
         FILTER (WHERE currency <> ''), '[]') AS costs

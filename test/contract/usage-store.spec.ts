@@ -150,10 +150,11 @@ async function expectAgreement(): Promise<void> {
   const grouped = Map.groupBy(fitting, (call) =>
     JSON.stringify(dimensions.map((dimension) => valueOf(call, dimension))),
   );
-  const expected = [...grouped].map(([key, of]) => ({
-    ...Object.fromEntries((JSON.parse(key) as (string | null)[]).map((value, n) => [dimensions[n], value])),
-    ...sumsOf(of),
-  }));
+  const expected = [...grouped].map(([key, of]): object => {
+    const values: Record<string, unknown> = {};
+    for (const [n, value] of (JSON.parse(key) as (string | null)[]).entries()) values[dimensions[n] ?? ''] = value;
+    return { ...values, ...sumsOf(of) };
+  });
   const found: object[] = [];
   const limit = chance.between(1, 10);
   for (let after: (string | null)[] | null = null; ;) {

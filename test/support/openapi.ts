@@ -70,6 +70,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const FORMATS: Record<string, (text: string) => boolean> = {
   uuid: (text) => UUID.test(text),
   'date-time': (text) => !Number.isNaN(Date.parse(text)) && text.endsWith('Z'),
+  date: (text) => /^\d{4}-\d\d-\d\d$/.test(text),
   uri: (text) => URL.canParse(text),
   password: () => true,
   base64: (text) => /^[A-Za-z0-9+/]*={0,2}$/.test(text),
