@@ -7,7 +7,7 @@ import type { ModelCallEntry } from './run.store.js';
 
 /** The model calls of a reply that are over and not on record yet. They are put there with the write that follows them. */
 export class ModelCallLedger {
-  private calls: ModelCallEntry[] = [];
+  private calls: readonly ModelCallEntry[] = [];
   private begun: EventOf<'MODEL_CALL_START'> | null = null;
 
   constructor(private readonly assembly: Assembly | undefined) {}
@@ -32,7 +32,7 @@ export class ModelCallLedger {
     if (assembly === undefined) return;
     const bound = (event.is_fallback === true ? assembly.fallback : null) ?? assembly.model;
     const { input_tokens, output_tokens, cache_input_tokens, cache_creation_input_tokens, reasoning_tokens } = event;
-    this.calls.push({
+    const call: ModelCallEntry = {
       id: newId(),
       agent_id: assembly.agent.id,
       user_id: assembly.principal.user_id,
@@ -51,7 +51,9 @@ export class ModelCallLedger {
       ...chargeOf(event, bound),
       started_at: begun?.created_at ?? event.created_at,
       ended_at: event.created_at,
-    });
+    };
+    // A new list: the one before may be on its way to the database.
+    this.calls = [...this.calls, call];
   }
 }
 
