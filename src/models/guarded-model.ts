@@ -24,7 +24,6 @@ export class GuardedModel implements ChatModel {
 class GuardedStream implements AsyncIterator<ModelPart, unknown, undefined> {
   private inner: AsyncIterator<ModelPart> | null = null;
   private permit: Permit | null = null;
-  private finished = false;
   private left = false;
 
   constructor(
@@ -38,11 +37,9 @@ class GuardedStream implements AsyncIterator<ModelPart, unknown, undefined> {
     try {
       const step = await this.open().next();
       if (step.done === true) {
-        // A stream that ends without a finish was cut off.
-        if (this.finished) this.permit?.succeeded();
-        else this.permit?.failed(new ModelError('upstream', 'The stream ended without a finish.'));
+        // Heard only when there was no finish: the stream was cut off.
+        this.permit?.failed(new ModelError('upstream', 'The stream ended without a finish.'));
       } else if (step.value.type === 'finish') {
-        this.finished = true;
         this.permit?.succeeded();
       } else {
         this.permit?.answered();

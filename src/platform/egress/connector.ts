@@ -14,8 +14,8 @@ const NEXT_ADDRESS_MS = 250;
 export function guardedConnector(rules: EgressRules, resolve: Resolve, open: Set<Socket>): buildConnector.connector {
   const connectors = new Map(rules.all().map((at) => [at, connectorOf(at, resolve)]));
   return (options, callback) => {
-    const { hostname, port, protocol } = options;
-    const at = rules.at(Number(port) || (protocol === 'https:' ? 443 : 80));
+    const { hostname } = options;
+    const at = rules.of(options);
     const connect = connectors.get(at);
     if (connect === undefined || at.judge(hostname) === 'refused') {
       callback(refusedHost(hostname), null);

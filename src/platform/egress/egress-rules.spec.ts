@@ -44,6 +44,7 @@ describe('without rules', () => {
     'http://ⓛocalhost',
     'http://user@127.0.0.1',
     'http://8.8.8.8@127.0.0.1',
+    'http://user:secret@example.com',
     'ftp://example.com',
     'file:///etc/passwd',
     'no url',

@@ -33,6 +33,11 @@ export class EgressRules {
     return this.byPort.get(port) ?? this.general;
   }
 
+  /** As a URL says it, where the usual port is left out. */
+  of({ protocol, port }: { protocol: string; port: string }): PortRules {
+    return this.at(Number(port) || (protocol === 'https:' ? 443 : 80));
+  }
+
   /** One for each port that a rule names, and one for all others. */
   all(): PortRules[] {
     return [this.general, ...this.byPort.values()];

@@ -225,7 +225,7 @@ describe('a redirect', () => {
     await refusalOf(open(['127.0.0.1']).fetch(`http://127.0.0.1:${port}/`, init));
   });
 
-  it('is the caller’s when they say so', async () => {
+  it('is left to callers who say so', async () => {
     answer = to(302, '/end');
     const { fetch } = open(['127.0.0.1']);
     const url = `http://127.0.0.1:${port}/`;

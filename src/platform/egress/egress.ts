@@ -66,10 +66,11 @@ export class Egress {
   /** What can be said against a URL before its name is resolved; null when nothing can. */
   refusal(text: string): EgressRefused | null {
     if (!URL.canParse(text)) return new EgressRefused('This is not a URL.');
-    const { protocol, hostname, port } = new URL(text);
+    const url = new URL(text);
+    const { protocol, hostname, username, password } = url;
+    if (username + password !== '') return new EgressRefused('A URL with a user or password is not reached.');
     if (protocol !== 'http:' && protocol !== 'https:') return new EgressRefused('Only http and https can be reached.');
-    const at = this.rules.at(Number(port) || (protocol === 'https:' ? 443 : 80));
-    return at.judge(hostname) === 'refused' ? refusedHost(hostname) : null;
+    return this.rules.of(url).judge(hostname) === 'refused' ? refusedHost(hostname) : null;
   }
 
   /** Waits for what is under way, but not long: whoever stops the process has ended its work before. */

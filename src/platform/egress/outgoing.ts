@@ -49,9 +49,6 @@ export function locationOf(response: { status: number; headers: { get(name: stri
 export function redirected({ url: from, init, redirect }: Outgoing, status: number, location: string): Outgoing {
   if (!URL.canParse(location, from)) throw new EgressRefused(`${from.host} redirects to something that is no URL.`);
   const url = new URL(location, from);
-  if (url.username !== '' || url.password !== '') {
-    throw new EgressRefused(`${from.host} redirects to a URL with a password.`);
-  }
   if (from.protocol === 'https:' && url.protocol === 'http:') {
     throw new EgressRefused(`${from.host} redirects from https to http.`);
   }

@@ -14,14 +14,18 @@ const TRIES = 2;
  * long as the name's server likes, so names that tenants choose are asked for by DNS alone. A resolver per question reads the machine's
  * settings as they are now, and keeps nothing.
  */
-export const resolveHost: Resolve = async (host, trusted) => {
-  if (trusted) return (await lookup(host, { all: true })).map(({ address }) => address);
+export const resolveHost: Resolve = async (host, trusted) =>
+  trusted ? (await lookup(host, { all: true })).map(({ address }) => address) : resolveByDns(host);
+
+/** `servers` in place of those of the machine, as `ip:port`. */
+export async function resolveByDns(host: string, servers?: readonly string[]): Promise<string[]> {
   const resolver = new Resolver({ timeout: TIMEOUT_MS, tries: TRIES });
+  if (servers !== undefined) resolver.setServers(servers);
   const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
   const found = answers.flatMap((it) => (it.status === 'fulfilled' ? it.value : []));
   if (found.length === 0) throw new Error(`${host} has no address`, { cause: reasonOf(answers[0]) });
   return found;
-};
+}
 
 const reasonOf = (answer: PromiseSettledResult<unknown>): unknown =>
   answer.status === 'rejected' ? answer.reason : undefined;
