@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { type Principal, SystemPrincipal } from '../auth/principal.js';
 import { ConfigError } from '../platform/config/config.js';
 import { EnvelopeError, Vault } from '../platform/crypto/envelope.js';
+import { Egress } from '../platform/egress/egress.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
 import type { ListQuery, Page } from '../platform/http/wire.js';
@@ -14,6 +15,7 @@ import {
   type CredentialType,
   CredentialTypeRegistry,
   secretFields,
+  urlFields,
 } from './types/credential-type.js';
 
 /** An opened credential: its type and its whole data, secrets included. Never leaves the process. */
@@ -28,6 +30,7 @@ export class CredentialsService implements OnModuleInit {
     private readonly store: CredentialStore,
     private readonly types: CredentialTypeRegistry,
     private readonly vault: Vault,
+    private readonly egress: Egress,
   ) {}
 
   /**
@@ -70,7 +73,7 @@ export class CredentialsService implements OnModuleInit {
             throw invalid('data.type', `a credential keeps its type, ${record.type}`);
           }
           const { type, data: stored } = this.unseal(record);
-          return this.seal(principal, id, type, { ...stored, ...data, name: data.name || record.name });
+          return this.seal(principal, id, type, { ...stored, ...data, name: data.name || record.name }, stored);
         })
       : null;
     if (!updated) throw notFound('credential', id);
@@ -101,17 +104,26 @@ export class CredentialsService implements OnModuleInit {
     return type;
   }
 
-  /** Validates the whole data and parts it into what may be shown and what is sealed. */
+  /**
+   * Validates the whole data and parts it into what may be shown and what is sealed. A URL that may not be reached is refused unless it
+   * stood there before: the rules may have changed since.
+   */
   private seal(
     principal: Principal,
     id: string,
     type: CredentialType,
     data: Record<string, unknown>,
+    before: Record<string, unknown> = {},
   ): CredentialContent {
     const parsed = type.schema.safeParse(data);
     if (!parsed.success) {
       const faults = parsed.error.issues.map((issue) => toFault({ ...issue, path: ['data', ...issue.path] }));
       throw new AerieError('validation_failed', 'The credential is not valid.', faults);
+    }
+    for (const field of urlFields(type.schema)) {
+      const url: unknown = parsed.data[field];
+      const refused = typeof url === 'string' && url !== before[field] ? this.egress.refusal(url) : null;
+      if (refused) throw invalid(`data.${field}`, refused.message);
     }
     const hidden = new Set(secretFields(type.schema));
     const entries = Object.entries(parsed.data);

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
-import type { ChatModel } from '../core/models/chat-model.js';
 import type { ModelCard } from '../core/models/model-card.js';
 import type { CredentialRecord } from '../credentials/credential.store.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
@@ -16,7 +15,10 @@ import { Egress } from '../platform/egress/egress.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import { toFault } from '../platform/http/validation.pipe.js';
 import type { ChatModelConfig } from './chat-model-config.schema.js';
+import { CircuitBreaker } from './circuit-breaker.js';
+import { GuardedModel } from './guarded-model.js';
 import { MaskedModel } from './masked-model.js';
+import { TokenRetryBudget } from './retry-budget.js';
 
 /** Agents and sessions choose models in the same two fields. */
 export interface ModelChoice {
@@ -24,13 +26,15 @@ export interface ModelChoice {
   fallback_chat_model_config?: ChatModelConfig | null;
 }
 
+type KeptModel = Omit<BoundModel, 'parameters'>;
+
 /** Chat models kept ready, with the secrets they were made of. */
 const MAX_KEPT_MODELS = 1000;
 
 @Injectable()
 export class ModelsService {
   private readonly parameterSchemas = new WeakMap<ModelCard, z.ZodType>();
-  private readonly chatModels = new Map<string, ChatModel>();
+  private readonly chatModels = new Map<string, KeptModel>();
 
   constructor(
     private readonly types: CredentialTypeRegistry,
@@ -66,28 +70,30 @@ export class ModelsService {
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
-    return {
-      model: this.chatModel(record, config.model),
-      parameters: config.parameters,
-      credential_id: record.id,
-    };
+    const { parameters } = config;
+    return { ...this.chatModel(record, config.model), parameters, credential_id: record.id };
   }
 
-  /** Models are kept per state of their credential: a changed or replaced credential makes new ones. */
-  private chatModel(record: CredentialRecord, name: string): ChatModel {
+  /**
+   * Models are kept per state of their credential, each with its circuit and its retries: a changed or replaced credential makes new ones.
+   * The one that was not asked for the longest gives way.
+   */
+  private chatModel(record: CredentialRecord, name: string): KeptModel {
     const key = `${record.tenant_id}|${record.id}|${record.updated_at.getTime()}|${name}`;
-    let model = this.chatModels.get(key);
-    if (!model) {
+    let kept = this.chatModels.get(key);
+    if (kept) {
+      this.chatModels.delete(key);
+    } else {
       const { type, data } = this.credentials.unseal(record);
       const secrets = secretFields(type.schema).map((field) => data[field]);
-      model =
-        secrets.length > 0
-          ? new MaskedModel(type.createChatModel(data, refOf(type, name), this.egress), secrets)
-          : type.createChatModel(data, refOf(type, name), this.egress);
-      if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
-      this.chatModels.set(key, model);
+      const bare = type.createChatModel(data, refOf(type, name), this.egress);
+      const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
+      kept = { model: new GuardedModel(model, new CircuitBreaker()), retryBudget: new TokenRetryBudget() };
+      const [oldest] = this.chatModels.keys();
+      if (oldest !== undefined && this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.delete(oldest);
     }
-    return model;
+    this.chatModels.set(key, kept);
+    return kept;
   }
 
   private checkParameters(card: ModelCard, parameters: Record<string, unknown>, path: string): void {

@@ -141,6 +141,20 @@ describe('an agent on an OpenAI-compatible server', () => {
     expect(events.filter((it) => it.type === 'MODEL_CALL_START')).toHaveLength(2);
   });
 
+  it('stops calling a server that fails, until the credential is changed', async () => {
+    mock.onMessage('down', { error: { message: 'x' }, status: 500 });
+    const id = await session();
+    const before = mock.getRequests().length;
+    for (let n = 0; n < 5; n += 1) {
+      expect((await turn(id, 'down')).end).toMatchObject({ finished_reason: 'error', error: { type: 'upstream' } });
+    }
+    expect(mock.getRequests().length - before).toBe(5);
+    type View = { session: { config: { chat_model_config: { credential_id: string } } } };
+    const { credential_id } = (await client.ok<View>('GET', `/sessions/${id}`)).session.config.chat_model_config;
+    await client.ok('PATCH', `/credential/${credential_id}`, { data: { api_key: 'sk-next' } });
+    expect(said((await turn(id, 'hello')).page)).toBe('Hello from the mock.');
+  });
+
   it('closes the connection to the provider when the run is stopped', async () => {
     const id = await session();
     const stream = await client.stream(id, '?after=latest');

@@ -68,6 +68,8 @@ async function spawnService({ env = {}, dataDir }: ServiceOptions) {
       PORT: '0',
       LOG_LEVEL: 'warn',
       AERIE_DATA_DIR: folder,
+      // Where tests play servers.
+      AERIE_EGRESS_ALLOW: 'localhost',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,7 +8,9 @@ import type { BoundModel, ModelErrorOutcome } from './reply-request.js';
 
 const DEFAULT_RETRIES = 2;
 const FIRST_BACKOFF_MS = 250;
-const MAX_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 60_000;
+/** Added at random to what a provider advised, so that not all come back at once. */
+const ADVICE_JITTER = 0.1;
 
 /** A stream whose first part has arrived. */
 interface Opened {
@@ -17,14 +19,28 @@ interface Opened {
   attempt: number;
 }
 
+interface Candidate {
+  bound: BoundModel;
+  is_fallback: boolean;
+  hasFallback: boolean;
+}
+
+/** How long one model turn may still wait between its attempts. */
+interface Patience {
+  left_ms: number;
+}
+
 /**
  * One model turn: tries the model and then the fallback until one of them sends a first part, and maps what it streams. Every attempt is a
  * model call with its own start and end. Throws what ends the reply; the model call is then still open.
  */
 export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
   const { model, fallback } = ctx.request;
-  let opened = yield* open(ctx, model, false, fallback !== null);
-  if (opened === null && fallback !== null) opened = yield* open(ctx, fallback, true, false);
+  const patience: Patience = { left_ms: ctx.request.max_retry_wait_ms ?? MAX_WAIT_MS };
+  let opened = yield* open(ctx, { bound: model, is_fallback: false, hasFallback: fallback !== null }, patience);
+  if (opened === null && fallback !== null) {
+    opened = yield* open(ctx, { bound: fallback, is_fallback: true, hasFallback: false }, patience);
+  }
   if (opened === null) return;
   try {
     yield* stream(ctx, opened);
@@ -39,9 +55,8 @@ export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, 
 /** Null when the fallback is to be tried. */
 async function* open(
   ctx: ReplyContext,
-  bound: BoundModel,
-  is_fallback: boolean,
-  hasFallback: boolean,
+  { bound, is_fallback, hasFallback }: Candidate,
+  patience: Patience,
 ): AsyncGenerator<AgentEvent, Opened | null, void> {
   const { max_retries = DEFAULT_RETRIES, onModelError } = ctx.request;
   const { name: model_name, provider } = bound.model;
@@ -55,17 +70,23 @@ async function* open(
       const pending = iterator;
       const step = await ctx.race(() => pending.next());
       if (step.done === true) throw new ModelError('upstream', 'The stream ended before its first part.');
+      bound.retryBudget?.success();
       return { iterator, first: step.value, attempt };
     } catch (error) {
       if (iterator !== null) abandon(iterator);
       if (!(error instanceof ModelError)) throw error;
-      const will: ModelErrorOutcome =
-        error.retryable && attempt <= max_retries ? 'retry' : hasFallback ? 'fallback' : 'fail';
+      const wait = waitBefore(ctx, error, attempt);
+      // The budget last: what is taken from it is used.
+      const retries =
+        error.retryable && attempt <= max_retries && wait <= patience.left_ms && (bound.retryBudget?.take() ?? true);
+      const will: ModelErrorOutcome = retries ? 'retry' : hasFallback ? 'fallback' : 'fail';
       onModelError?.(error, attempt, will);
       if (will === 'fail') throw error;
       yield* closeModelCall(ctx, error.type);
       if (will === 'fallback') return null;
-      await backOff(ctx, error, attempt);
+      patience.left_ms -= wait;
+      const { sleep = defaultSleep } = ctx.request;
+      await ctx.race(() => sleep(wait, ctx.signal), true);
     }
   }
 }
@@ -85,11 +106,12 @@ function call(ctx: ReplyContext, { model, parameters }: BoundModel): AsyncIterat
   return stream[Symbol.asyncIterator]();
 }
 
-async function backOff(ctx: ReplyContext, error: ModelError, attempt: number): Promise<void> {
-  const { sleep = defaultSleep, random = Math.random } = ctx.request;
-  const advised = error.options.retry_after_ms;
-  const ms = advised ?? FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
-  await ctx.race(() => sleep(Math.min(ms, MAX_WAIT_MS), ctx.signal), true);
+/** What the provider advised, never less; else exponential. */
+function waitBefore({ request }: ReplyContext, { options }: ModelError, attempt: number): number {
+  const { random = Math.random } = request;
+  const advised = options.retry_after_ms;
+  if (advised !== undefined) return advised * (1 + random() * ADVICE_JITTER);
+  return FIRST_BACKOFF_MS * 2 ** (attempt - 1) * (0.5 + random() / 2);
 }
 
 const defaultSleep = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal });

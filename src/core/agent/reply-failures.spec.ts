@@ -63,13 +63,85 @@ describe('retry and fallback', () => {
   });
 
   it.each([
-    [7_000, 7_000],
-    [90_000, 30_000],
-  ])('honours an advice of %d ms up to a bound', async (advised, waited) => {
+    [0, 7_000],
+    [0.5, 7_350],
+  ])('waits as long as it is advised, and a little more by chance %d', async (chance, waited) => {
     const sleep = jest.fn(() => Promise.resolve());
-    const model = new ScriptedModel([[failure('rate_limit', advised)], [...text('Hi'), finish()]]);
-    await run(request(model, { sleep }));
+    const model = new ScriptedModel([[failure('rate_limit', 7_000)], [...text('Hi'), finish()]]);
+    await run(request(model, { sleep, random: () => chance }));
     expect(sleep.mock.calls).toEqual([[waited, expect.any(AbortSignal)]]);
+  });
+
+  it('does not begin to wait for longer than a turn may', async () => {
+    const sleep = jest.fn(() => Promise.resolve());
+    const model = new ScriptedModel([[failure('rate_limit', 60_001)]]);
+    expect((await run(request(model, { sleep }))).at(-1)).toBe('REPLY_END error rate_limit');
+    expect(sleep).not.toHaveBeenCalled();
+  });
+
+  it('bounds the waiting of a turn over all attempts and both models', async () => {
+    const sleep = jest.fn(() => Promise.resolve());
+    const limited = failure('rate_limit', 40);
+    const model = new ScriptedModel([[limited], [limited], [limited]], 'first');
+    const second = new ScriptedModel([[failure('rate_limit', 20)], [failure('rate_limit', 1)]], 'second');
+    const fallback = { model: second, parameters: {} };
+    const lines = await run(request(model, { sleep, fallback, max_retries: 9, max_retry_wait_ms: 100 }));
+    expect(sleep.mock.calls.map(([ms]: unknown[]) => ms)).toEqual([40, 40, 20]);
+    expect(lines.at(-1)).toBe('REPLY_END error rate_limit');
+  });
+
+  it('gives the next turn the whole patience again', async () => {
+    const sleep = jest.fn(() => Promise.resolve());
+    const limited = failure('rate_limit', 40);
+    const model = new ScriptedModel([
+      [limited],
+      [...toolCall('c', 'x'), finish()],
+      [limited],
+      [...text('Hi'), finish()],
+    ]);
+    expect((await run(request(model, { sleep, max_retry_wait_ms: 50 }))).at(-1)).toBe('REPLY_END completed');
+    expect(sleep).toHaveBeenCalledTimes(2);
+  });
+
+  it('takes each retry from the budget of its model, and tells it of answers', async () => {
+    const budgetOf = (retries: number) => ({ take: jest.fn(() => (retries -= 1) >= 0), success: jest.fn() });
+    const [one, two] = [budgetOf(1), budgetOf(5)];
+    const model = new ScriptedModel([[failure('upstream')], [failure('upstream')]], 'first');
+    const second = new ScriptedModel([[failure('upstream')], [...text('Hi'), finish()]], 'second');
+    const onModelError = jest.fn();
+    const req = request(model, {
+      model: { model, parameters: {}, retryBudget: one },
+      fallback: { model: second, parameters: {}, retryBudget: two },
+      max_retries: 5,
+      onModelError,
+    });
+    expect((await run(req)).at(-1)).toBe('REPLY_END completed');
+    expect(onModelError.mock.calls.map(([, , will]) => will)).toEqual(['retry', 'fallback', 'retry']);
+    expect([one, two].map(({ take, success }) => [take.mock.calls.length, success.mock.calls.length])).toEqual([
+      [2, 0],
+      [1, 1],
+    ]);
+  });
+
+  it.each<[string, ModelError, number]>([
+    ['what cannot succeed', failure('authentication'), 2],
+    ['what is advised to wait for too long', failure('upstream', 1e9), 2],
+    ['the last attempt', failure('upstream'), 0],
+  ])('takes nothing from the budget for %s', async (_, error, max_retries) => {
+    const retryBudget = { take: jest.fn(() => true), success: jest.fn() };
+    const model = new ScriptedModel([[error]]);
+    await run(request(model, { model: { model, parameters: {}, retryBudget }, max_retries }));
+    expect(retryBudget.take).not.toHaveBeenCalled();
+  });
+
+  it('believes an error that says whether to try again', async () => {
+    const once = new ScriptedModel([[new ModelError('upstream', 'secret', { retryable: false })]]);
+    expect((await run(request(once))).at(-1)).toBe('REPLY_END error upstream');
+    const twice = new ScriptedModel([
+      [new ModelError('unknown', 'secret', { retryable: true })],
+      [...text('Hi'), finish()],
+    ]);
+    expect((await run(request(twice))).at(-1)).toBe('REPLY_END completed');
   });
 
   it('gives up after max_retries', async () => {

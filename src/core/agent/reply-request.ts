@@ -5,6 +5,14 @@ import type { ChatModel, ModelError } from '../models/chat-model.js';
 import type { ModelPrices } from '../models/prices.js';
 import type { Toolkit } from './toolkit.js';
 
+/** Retries that all replies which call one model share. */
+export interface RetryBudget {
+  /** Takes one retry; false when there is none left. */
+  take(): boolean;
+  /** A call was answered. */
+  success(): void;
+}
+
 /** A model together with the request parameters it is called with. */
 export interface BoundModel {
   readonly model: ChatModel;
@@ -12,6 +20,8 @@ export interface BoundModel {
   /** What the call is charged to: the id of the credential, and what its tokens cost. */
   readonly credential_id?: string;
   readonly prices?: ModelPrices | null;
+  /** Absent: retries are bounded by `max_retries` only. */
+  readonly retryBudget?: RetryBudget;
 }
 
 /** What happens after a model error: the same model again, the fallback model, or the end of the reply. */
@@ -36,6 +46,8 @@ export interface ReplyRequest {
   readonly start_iter?: number;
   /** Further attempts per model, before its first part only; default 2. */
   readonly max_retries?: number;
+  /** Bound on the waiting between the attempts of one model turn, both models together, in milliseconds; default 60,000. */
+  readonly max_retry_wait_ms?: number;
   /** Bound on the output of one tool call, in UTF-16 units; default 200,000. */
   readonly max_tool_output_chars?: number;
   /** Metadata of a new reply's message. */

@@ -45,14 +45,15 @@ export class ModelError extends Error {
   constructor(
     readonly type: ErrorType,
     message: string,
-    /** `retry_after_ms`: the provider's own advice. `retryable`: the same call may succeed later. */
-    readonly options: { cause?: unknown; retry_after_ms?: number } = {},
+    /** `retry_after_ms`: the provider's own advice. `retryable`: whether the same call may succeed soon; default by the type. */
+    readonly options: { cause?: unknown; retry_after_ms?: number; retryable?: boolean } = {},
   ) {
     super(message, { cause: options.cause });
   }
 
   get retryable(): boolean {
-    return this.type === 'rate_limit' || this.type === 'upstream' || this.type === 'connection';
+    const { retryable } = this.options;
+    return retryable ?? (this.type === 'rate_limit' || this.type === 'upstream' || this.type === 'connection');
   }
 }
 

@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { type CredentialType, CredentialTypeRegistry, credentialJsonSchema, secretFields } from './credential-type.js';
+import {
+  type CredentialType,
+  CredentialTypeRegistry,
+  credentialJsonSchema,
+  secretFields,
+  urlFields,
+} from './credential-type.js';
 import { demoCredentialType } from './demo/demo.type.js';
 import { openAiCredentialType as openai } from './openai/openai.type.js';
 
@@ -19,6 +25,21 @@ describe('credential types', () => {
     expect(secretFields(schema)).toEqual(['a', 'b', 'd']);
     expect(secretFields(openai.schema)).toEqual(['api_key']);
     expect(secretFields(demoCredentialType.schema)).toEqual([]);
+  });
+
+  it('find URLs, also optional ones with a default', () => {
+    const schema = z.strictObject({
+      a: z
+        .url({ protocol: /^https?$/ })
+        .max(9)
+        .refine(() => true)
+        .meta({ title: 'A' }),
+      b: z.url().nullable().optional(),
+      c: z.string(),
+      d: z.url().default('http://localhost:11434'),
+    });
+    expect(urlFields(schema)).toEqual(['a', 'b', 'd']);
+    expect(urlFields(openai.schema)).toEqual(['base_url']);
   });
 
   it('describe themselves for a form', () => {

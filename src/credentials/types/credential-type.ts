@@ -17,7 +17,8 @@ export interface ModelRef {
 
 /**
  * A kind of credential: its fields, the models it opens, and how a model is made of it. `schema` is strict, holds a `type` literal equal
- * to `type`, and marks secrets by `.meta({ format: 'password', writeOnly: true })`.
+ * to `type`, and marks secrets by `.meta({ format: 'password', writeOnly: true })`. A field that says where the provider is, is a `z.url()`:
+ * one that egress refuses is not stored.
  */
 export interface CredentialType<S extends z.ZodObject = z.ZodObject> {
   readonly type: string;
@@ -56,6 +57,13 @@ function isSecret(field: z.core.$ZodType): boolean {
 export function secretFields(schema: z.ZodObject): string[] {
   return Object.entries(schema.shape as Record<string, z.core.$ZodType>)
     .filter(([, field]) => isSecret(unwrap(field)))
+    .map(([name]) => name);
+}
+
+/** Names of the properties that hold a URL. The service goes to all of them, so they must be ones it may reach. */
+export function urlFields(schema: z.ZodObject): string[] {
+  return Object.entries(schema.shape as Record<string, z.core.$ZodType>)
+    .filter(([, field]) => unwrap(field) instanceof z.ZodURL)
     .map(([name]) => name);
 }
 

@@ -70,6 +70,13 @@ describe('toModelError', () => {
     expect([result.type, result.message.length > 0]).toEqual([type, true]);
   });
 
+  it('takes an address that may not be reached for a failed connection that is not tried again', () => {
+    for (const error of [coded('egress_refused'), new TypeError('x', { cause: coded('egress_refused') })]) {
+      expect(toModelError(error)).toMatchObject({ type: 'connection', retryable: false });
+    }
+    expect(toModelError(coded('ECONNREFUSED')).retryable).toBe(true);
+  });
+
   it('survives a circle of causes', () => {
     const error = new Error('a');
     error.cause = error;

@@ -15,7 +15,8 @@ import { ModelError } from '../../core/models/chat-model.js';
 
 const MAX_MESSAGE = 1000;
 
-const NETWORK_CODE = /^(E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH)|UND_ERR_|ERR_(TLS|SSL)_|CERT_)/;
+const NETWORK_CODE =
+  /^(E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH)|UND_ERR_|ERR_(TLS|SSL)_|CERT_|egress_refused$)/;
 const NETWORK_MESSAGE = /fetch failed|terminated|socket hang up|other side closed|premature close/i;
 
 /** What to throw for a failure of a model call: the signal's own reason after an abort, else a `ModelError` of the right class. */
@@ -36,7 +37,11 @@ export function toModelError(error: unknown, now = Date.now()): ModelError {
     return new ModelError(classOf(status), message, { retry_after_ms: retryAfter(headers, now) });
   }
   const network = findNetworkError(error);
-  if (network !== undefined) return new ModelError('connection', message, { cause: network });
+  if (network !== undefined) {
+    // An address that may not be reached stays so.
+    const refused = network.code === 'egress_refused' && { retryable: false };
+    return new ModelError('connection', message, { cause: network, ...refused });
+  }
   return new ModelError(classWithoutStatus(error), message);
 }
 
@@ -84,7 +89,7 @@ function messageOf(error: unknown, status: number | undefined): string {
 }
 
 /** By shape, not by class: errors of the network stack may come from another realm than this module. */
-function findNetworkError(error: unknown): unknown {
+function findNetworkError(error: unknown): ErrorLike | undefined {
   const seen = new Set<unknown>();
   for (let at = error; isErrorLike(at) && !seen.has(at); at = at.cause) {
     seen.add(at);
@@ -96,7 +101,14 @@ function findNetworkError(error: unknown): unknown {
   return undefined;
 }
 
-function isErrorLike(value: unknown): value is { name: unknown; message: string; code?: unknown; cause?: unknown } {
+interface ErrorLike {
+  name: unknown;
+  message: string;
+  code?: unknown;
+  cause?: unknown;
+}
+
+function isErrorLike(value: unknown): value is ErrorLike {
   return (
     typeof value === 'object' &&
     value !== null &&

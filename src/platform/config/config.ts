@@ -53,6 +53,7 @@ export class Config {
     context_messages: number;
     model_retries: number;
   };
+  readonly egress: { allow: readonly string[]; connections: number };
   readonly events: { max_entries: number; ttl_seconds: number };
   readonly streams: { buffer_bytes: number; heartbeat_ms: number; reauth_ms: number; max_per_tenant: number };
 
@@ -104,6 +105,8 @@ export class Config {
       context_messages: env.AERIE_CONTEXT_MAX_MESSAGES,
       model_retries: env.AERIE_MODEL_MAX_RETRIES,
     };
+    // Every run at work can have a call under way to the same server.
+    this.egress = { allow: env.AERIE_EGRESS_ALLOW, connections: Math.max(64, env.AERIE_WORKER_CONCURRENCY) };
     this.events = { max_entries: env.AERIE_EVENT_LOG_MAX_ENTRIES, ttl_seconds: env.AERIE_EVENT_LOG_TTL_SECONDS };
     this.streams = {
       buffer_bytes: env.AERIE_STREAM_BUFFER_BYTES,

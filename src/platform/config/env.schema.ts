@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isEgressRule } from '../egress/egress-rules.js';
 
 const list = z.string().transform((text) =>
   text
@@ -128,6 +129,12 @@ export const EnvSchema = z.object({
     .default(400)
     .describe('Newest messages of a session that are shown to the model'),
   AERIE_MODEL_MAX_RETRIES: integer(0, 10).default(2).describe('Retries of a model call before its first token'),
+  AERIE_EGRESS_ALLOW: list
+    .pipe(z.array(z.string().refine(isEgressRule, 'each must be a host, *.suffix, IP, host:port, network or *')))
+    .default([])
+    .describe(
+      'Hosts that credentials may name although they are not public: names, *.suffix, IPs (each also with :port), networks, or *',
+    ),
   AERIE_EVENT_LOG_MAX_ENTRIES: integer(16, 1_000_000)
     .default(2048)
     .describe('Batches of events kept per session for replay'),
