@@ -104,6 +104,22 @@ describe('RedisEventLog', () => {
     expect(await it.replayed(0)).toEqual([2]);
   });
 
+  it('passes on nothing that was heard behind a hole and is not in the log any more', async () => {
+    const it = new Fixture(redisLog);
+    await it.append(1, 1);
+    const follower = it.follow(0);
+    await follower.until(1);
+    await commands.publish(eventsKey(it.ref), `5 6 6\n${frame(6, '{}')}`);
+    await follower.gap();
+    await it.append(9, 9, { prev: 8 });
+    await follower.until(9);
+    expect([follower.seqs, follower.gaps]).toEqual([
+      [1, 9],
+      [5, 8],
+    ]);
+    follower.stop();
+  });
+
   it('fails in bounded time while Redis is away, and works when it is back', async () => {
     const first = await startServer();
     const { it } = await openLog(first.url);
