@@ -18,14 +18,19 @@ export interface AppendBatch extends SessionRef, Omit<EventBatch, 'frames'> {
   /** Fencing token of the lease under which the events were made. */
   readonly token: number;
   readonly frames: string;
+  /** The last number of this writer that the log has acknowledged, 0 when it has none. */
+  readonly acknowledged: number;
   /** Events below this number may be trimmed: the last checkpoint of the open reply, or its start. */
   readonly keep_from: number;
   /** Set only after the session was seen to exist: an append by itself never brings back the log of a deleted one. */
   readonly create: boolean;
 }
 
-/** `missing`: there is no log to append to (new session, lost or deleted). `fenced`: a later holder has written. */
-export type AppendResult = 'ok' | 'missing' | 'fenced';
+/**
+ * `missing`: there is no log to append to (new session, lost or deleted). `lost`: what the log has acknowledged is not in it any more, and
+ * nothing was appended. `fenced`: a later holder has written.
+ */
+export type AppendResult = 'ok' | 'missing' | 'lost' | 'fenced';
 
 export type Signal = { type: 'batch'; batch: EventBatch } | { type: 'end' } | { type: 'resync' };
 
@@ -34,12 +39,6 @@ export type Signal = { type: 'batch'; batch: EventBatch } | { type: 'end' } | { 
  * An append that is repeated (its answer was lost) is acknowledged, never doubled. Nothing waits without a bound: what takes too long fails.
  */
 export abstract class EventLog {
-  /**
-   * Changes when the log may have forgotten what it acknowledged: the connection was lost, and what answers now may be another server that
-   * lags behind, or an empty one.
-   */
-  abstract readonly generation: number;
-
   abstract append(batch: AppendBatch): Promise<AppendResult>;
 
   /** Up to `limit` batches that hold numbers above `after`, oldest first. */

@@ -34,7 +34,8 @@ const GRACE_MS = 2000;
 
 /**
  * Replays what is above the cursor and goes on live, each number at most once, in order. It subscribes before it reads, drops what is
- * not above the cursor, fills holes from the log, and says `gap` where the log cannot fill them. Ends on abort and on session end.
+ * not above the cursor, fills holes from the log, and says `gap` where the log cannot fill them. What was heard behind a hole comes from the
+ * log as well: should that have lost it, it is the middle of something that its holder says anew. Ends on abort and on session end.
  */
 export async function* follow(
   log: EventLog,
@@ -70,9 +71,12 @@ export async function* follow(
       const { batch } = signal;
       if (batch.last <= cursor) continue;
       if (batch.prev > cursor) {
-        cursor = yield* replay(log, ref, cursor, batch.prev, inbox);
+        cursor = yield* replay(log, ref, cursor, batch.last, inbox);
         if (batch.last <= cursor) continue;
-        if (batch.prev > cursor) cursor = yield* gap(batch.prev);
+        if (batch.prev > cursor) {
+          cursor = yield* gap(batch.prev);
+          continue;
+        }
       }
       yield* deliver(batch, cursor);
       cursor = batch.last;

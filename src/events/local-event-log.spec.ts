@@ -11,7 +11,8 @@ async function append(
   keep_from = seq,
 ): Promise<void> {
   const ref = { tenant_id: 't', session_id };
-  await log.append({ ...ref, token: 1, prev: seq - 1, first: seq, last: seq, frames, keep_from, create: true });
+  const at = { prev: seq - 1, first: seq, last: seq };
+  await log.append({ ...ref, ...at, token: 1, frames, keep_from, acknowledged: 0, create: true });
 }
 
 const held = async (log: LocalEventLog, session_id: string) =>

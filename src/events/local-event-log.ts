@@ -26,8 +26,6 @@ const MAX_SESSION_BYTES = 16 * 1024 * 1024;
 
 /** The event log of a process that is alone: same contract as the one on Redis, nothing to install. */
 export class LocalEventLog extends EventLog {
-  /** Memory forgets nothing but what it trims. */
-  readonly generation = 0;
   private readonly logs = new Map<string, LocalLog>();
   private bytes = 0;
 
@@ -41,8 +39,9 @@ export class LocalEventLog extends EventLog {
   async append(batch: AppendBatch): Promise<AppendResult> {
     const log = this.open(batch);
     if (!log.exists && !batch.create) return 'missing';
-    const top = log.entries.at(-1)?.last;
-    if (top !== undefined && batch.last <= top) {
+    const top = log.entries.at(-1)?.last ?? 0;
+    if (top < batch.acknowledged) return 'lost';
+    if (batch.last <= top) {
       return log.token === batch.token && log.entries.some((entry) => entry.last === batch.last) ? 'ok' : 'fenced';
     }
     const entry: EventBatch = {

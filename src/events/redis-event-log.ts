@@ -13,24 +13,22 @@ import {
 } from './event-log.js';
 
 /**
- * KEYS[1] stream and channel. ARGV: 1 last, 2 token, 3 prev, 4 first, 5 frames, 6 create (0|1), 7 max entries, 8 keep_from, 9 ttl seconds.
- * One entry per batch, id `<last>-0`: Redis itself refuses an id that is not above the top, which fences every earlier holder, since a
- * later holder's numbers start above all numbers an earlier one may give. Any other refusal (full, read-only) is an error to try again.
+ * KEYS[1] stream and channel. ARGV: 1 last, 2 token, 3 prev, 4 first, 5 frames, 6 create (0|1), 7 max entries, 8 keep_from, 9 ttl seconds,
+ * 10 acknowledged. One entry per batch, id `<last>-0`. A number that is not above the top fences every earlier holder, since a later holder's
+ * numbers start above all numbers an earlier one may give. What is looked at and what is written is one step: a command that comes late, or is
+ * sent again to another server, finds what that server holds. Any refusal of Redis (full, read-only) is an error to try again.
  */
 const APPEND = `
-local added
-if ARGV[6] == '1' then
-  added = redis.pcall('XADD', KEYS[1], ARGV[1] .. '-0', 't', ARGV[2], 'p', ARGV[3], 'f', ARGV[4], 'd', ARGV[5])
-else
-  added = redis.pcall('XADD', KEYS[1], 'NOMKSTREAM', ARGV[1] .. '-0', 't', ARGV[2], 'p', ARGV[3], 'f', ARGV[4], 'd', ARGV[5])
-end
-if not added then return 'missing' end
-if type(added) == 'table' and added.err then
-  if not string.find(added.err, 'equal or smaller', 1, true) then return redis.error_reply(added.err) end
-  local present = redis.call('XRANGE', KEYS[1], ARGV[1] .. '-0', ARGV[1] .. '-0')
-  if present[1] and present[1][2][2] == ARGV[2] then return 'ok' end
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if not newest and ARGV[6] == '0' then return 'missing' end
+local top = newest and tonumber(string.sub(newest[1], 1, -3)) or 0
+if top < tonumber(ARGV[10]) then return 'lost' end
+if tonumber(ARGV[1]) <= top then
+  local present = redis.call('XRANGE', KEYS[1], ARGV[1] .. '-0', ARGV[1] .. '-0')[1]
+  if present and present[2][2] == ARGV[2] then return 'ok' end
   return 'fenced'
 end
+redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 't', ARGV[2], 'p', ARGV[3], 'f', ARGV[4], 'd', ARGV[5])
 redis.call('PUBLISH', KEYS[1], ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1] .. '\\n' .. ARGV[5])
 local length = redis.call('XLEN', KEYS[1])
 local max = tonumber(ARGV[7])
@@ -55,7 +53,6 @@ interface AppendCommand {
 
 /** The event log shared by all nodes: one Redis Stream per session, published as it is written. */
 export class RedisEventLog extends EventLog {
-  generation = 0;
   private readonly commands: Redis & AppendCommand;
 
   constructor(
@@ -66,7 +63,6 @@ export class RedisEventLog extends EventLog {
     super();
     commands.defineCommand('aerieAppend', { numberOfKeys: 1, lua: APPEND });
     this.commands = commands as Redis & AppendCommand;
-    commands.on('close', () => this.generation++);
   }
 
   append(batch: AppendBatch): Promise<AppendResult> {
@@ -85,6 +81,7 @@ export class RedisEventLog extends EventLog {
       this.limits.max_entries,
       batch.keep_from,
       this.limits.ttl_seconds,
+      batch.acknowledged,
     );
   }
 

@@ -56,8 +56,9 @@ export class Drain implements Stretch {
     const { held, writer, resources } = this;
     await writer.flushed();
     held.finishing = true;
-    await this.persist(() => resources.store.handOver(held.lease, run?.run_id ?? null, writer.last_seq));
-    this.concluded = true;
+    const handOver = () => resources.store.handOver(held.lease, run?.run_id ?? null, writer.last_seq);
+    this.concluded = (await this.persist(handOver)) === true;
+    if (!this.concluded) held.lose();
   }
 
   conclude(reply: Msg | null, history: readonly Msg[], released: boolean): void {

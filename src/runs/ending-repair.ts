@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SystemPrincipal } from '../auth/principal.js';
 import { EventLog } from '../events/event-log.js';
 import type { SessionRef } from '../platform/redis/keys.js';
@@ -6,6 +7,7 @@ import { type EndedRun, NodeStore } from './node.store.js';
 import { RunStore } from './run.store.js';
 
 const PAGE = 200;
+const RETRY_MS = { first: 50, max: 2000 };
 
 /**
  * Says the last events of runs whose holder died between its commit and the log. They are on the run row and have the numbers they were
@@ -13,6 +15,7 @@ const PAGE = 200;
  */
 @Injectable()
 export class EndingRepair {
+  private readonly logger = new Logger(EndingRepair.name);
   private readonly system = new SystemPrincipal('endings');
 
   constructor(
@@ -27,6 +30,21 @@ export class EndingRepair {
     if (top === null || top >= lastSeq) return;
     const run = await this.nodes.lastEnded(this.system, session);
     if (run && run.end_seq > top) await this.append(run, false);
+  }
+
+  /** For a session whose log lost what was said of its last run. Tries for as long as a store is away; who holds the session now shuts it out. */
+  async afterLoss(session: SessionRef): Promise<void> {
+    for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.max)) {
+      try {
+        const run = await this.nodes.lastEnded(this.system, session);
+        if (run) await this.say(run);
+        return;
+      } catch (error) {
+        if (wait === RETRY_MS.first)
+          this.logger.error({ err: error, ...session }, 'A loss of events cannot be told yet');
+        await delay(wait, undefined, { ref: false });
+      }
+    }
   }
 
   /** All that a dead node may not have said; fails when the log is away. */
@@ -59,6 +77,7 @@ export class EndingRepair {
       first: ending.seq,
       last: end_seq,
       frames: ending.frames,
+      acknowledged: 0,
       keep_from: end_seq,
       create,
     });

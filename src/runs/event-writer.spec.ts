@@ -21,7 +21,8 @@ function open(log: EventLog, options: Partial<WriterOptions> = {}): EventWriter 
   const lease = { ...REF, owner: 'n', token: 1 };
   const verify = () => Promise.resolve(true);
   const ignore = () => undefined;
-  return new EventWriter(log, { lease, seq: 0, prev: 0, verify, onFenced: ignore, onError: ignore, ...options });
+  const heard = { onFenced: ignore, onLost: ignore, onError: ignore };
+  return new EventWriter(log, { lease, seq: 0, prev: 0, verify, ...heard, ...options });
 }
 
 async function seqs(log: EventLog): Promise<number[]> {

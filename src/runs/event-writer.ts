@@ -14,10 +14,10 @@ export interface WriterOptions {
   /** A later holder has written, or the session is gone. */
   readonly onFenced: () => void;
   /**
-   * The log has forgotten events of ours that it had acknowledged. With true, what is not written yet is withdrawn, too, and nothing more is
-   * written until `resume`: the owner says it all anew. Otherwise the writer goes on, and followers see a hole.
+   * The log has forgotten events of ours that it had acknowledged. What is not written yet is withdrawn, too, and nothing more is written
+   * until `resume`: the owner says it all anew.
    */
-  readonly onLost?: () => boolean;
+  readonly onLost: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -51,9 +51,8 @@ export class EventWriter {
   /** Text was dropped while a batch was on its way: should that fail, it is not put back before what came after the hole. */
   private dropped = false;
   private inFlight = false;
-  /** The last number that the log acknowledged, and the log's generation then. */
+  /** The last number that the log acknowledged since it last lost some. */
   private acknowledged = 0;
-  private generation: number;
   private waiters: (() => void)[] = [];
   private suspended = false;
   private dead = false;
@@ -65,7 +64,6 @@ export class EventWriter {
     this.seq = options.seq;
     this.prev = options.prev;
     this.keep_from = options.seq + 1;
-    this.generation = log.generation;
   }
 
   get last_seq(): number {
@@ -178,10 +176,10 @@ export class EventWriter {
 
   private take(): AppendBatch {
     const { tenant_id, session_id, token } = this.options.lease;
-    const { prev, first, last, text: frames, keep_from } = this;
+    const { prev, first, last, text: frames, keep_from, acknowledged } = this;
     this.text = '';
     this.prev = last;
-    return { tenant_id, session_id, token, prev, first, last, frames, keep_from, create: false };
+    return { tenant_id, session_id, token, prev, first, last, frames, keep_from, acknowledged, create: false };
   }
 
   private putBack(batch: AppendBatch): void {
@@ -196,30 +194,26 @@ export class EventWriter {
   }
 
   private async append(batch: AppendBatch): Promise<boolean> {
-    const generation = this.log.generation;
-    if (generation !== this.generation && this.acknowledged > 0) {
-      const top = await this.log.top(batch);
-      if (top !== null && top < this.acknowledged && this.withdraws()) return true;
-    }
     let result = await this.log.append(batch);
     if (result === 'missing') {
       if (!(await this.options.verify())) return false;
-      if (this.acknowledged > 0 && this.withdraws()) return true;
-      result = await this.log.append({ ...batch, create: true });
+      result = batch.acknowledged > 0 ? 'lost' : await this.log.append({ ...batch, create: true });
+    }
+    if (result === 'lost') {
+      this.withdraw();
+      return true;
     }
     if (result !== 'ok') return false;
     this.acknowledged = batch.last;
-    this.generation = generation;
     return true;
   }
 
-  private withdraws(): boolean {
+  private withdraw(): void {
     this.acknowledged = 0;
-    this.suspended = this.options.onLost?.() ?? false;
-    if (!this.suspended) return false;
+    this.suspended = true;
     if (this.text !== '') this.prev = this.last;
     this.text = '';
-    return true;
+    this.options.onLost();
   }
 
   private fence(): void {

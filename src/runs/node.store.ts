@@ -20,6 +20,4 @@ export abstract class NodeStore {
   /** The run of a session that ended or was parked last. */
   abstract lastEnded(system: SystemPrincipal, session: SessionRef): Promise<EndedRun | null>;
   abstract forget(system: SystemPrincipal, node: string): Promise<void>;
-  /** Leaves a word for the followers of a session, which its next holder says. */
-  abstract notify(system: SystemPrincipal, session: SessionRef, runId: string, notice: object): Promise<void>;
 }

@@ -4,19 +4,18 @@ import type { SignalInput } from './run.store.js';
 
 /** What others have to say on a session's log: only its holder writes there. */
 interface Notice {
-  readonly name: 'run_cancelled' | 'gap';
+  readonly name: 'run_cancelled';
   readonly value: Record<string, unknown>;
 }
 
 /** Says the notices among the signals; returns the ids of what was said. */
 export function sayNotices(writer: EventWriter, signals: readonly SignalInput[]): string[] {
   const notices = signals.filter((signal) => signal.kind === 'notice');
-  for (const notice of notices) writer.emit(eventOf(notice, writer.last_seq));
+  for (const notice of notices) writer.emit(eventOf(notice));
   return notices.map((notice) => notice.id);
 }
 
-function eventOf({ id, run_id, payload }: SignalInput, lastSeq: number): AgentEvent {
+function eventOf({ id, run_id, payload }: SignalInput): AgentEvent {
   const { name, value } = payload as Notice;
-  const base = { type: 'CUSTOM' as const, id, created_at: new Date().toISOString(), name };
-  return name === 'gap' ? { ...base, value: { up_to_seq: lastSeq } } : { ...base, run_id, value };
+  return { type: 'CUSTOM', id, created_at: new Date().toISOString(), run_id, name, value };
 }

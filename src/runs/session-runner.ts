@@ -1,23 +1,19 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { SystemPrincipal } from '../auth/principal.js';
 import { EventLog } from '../events/event-log.js';
 import { Config } from '../platform/config/config.js';
 import { SessionStore } from '../sessions/session.store.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { ContextCache } from './context-cache.js';
-import { Doorbell } from './doorbell.js';
 import { Drain } from './drain.js';
 import { EndingRepair } from './ending-repair.js';
 import { EventWriter } from './event-writer.js';
 import type { HeldSession } from './held-session.js';
-import { NodeStore } from './node.store.js';
 import { RunStore, type Work } from './run.store.js';
 
 /** Works off a session's runs while its lease is held: the only place that gives numbers, writes the transcript and publishes events. */
 @Injectable()
 export class SessionRunner {
   private readonly logger = new Logger(SessionRunner.name);
-  private readonly system = new SystemPrincipal('runs');
   private readonly contexts: ContextCache;
   /** Writers that still owe the log the end of what is on record, and since when. */
   private readonly unsettled = new Map<EventWriter, number>();
@@ -28,9 +24,7 @@ export class SessionRunner {
     private readonly sessions: SessionStore,
     private readonly log: EventLog,
     private readonly assembler: Assembler,
-    private readonly nodes: NodeStore,
     private readonly endings: EndingRepair,
-    private readonly doorbell: Doorbell,
   ) {
     this.contexts = new ContextCache(config.runs.context_messages);
   }
@@ -45,18 +39,13 @@ export class SessionRunner {
   async drain(held: HeldSession, taken: Work, assembly?: Assembly): Promise<void> {
     const begun = performance.now();
     const { seq, prev } = await this.start(held, taken);
-    let runId = taken.run?.run_id;
-    let isOver = false;
     const writer: EventWriter = new EventWriter(this.log, {
       lease: held.lease,
       seq,
       prev,
       verify: () => this.store.exists(held),
       onFenced: () => held.lose(),
-      onLost: (): boolean => {
-        drain.lost = !isOver;
-        return drain.lost;
-      },
+      onLost: () => void (drain.lost = true),
       onError: (error) =>
         this.logger.error({ err: error, session_id: held.session_id }, 'Events cannot be written, trying again'),
     });
@@ -64,15 +53,10 @@ export class SessionRunner {
     const drain: Drain = new Drain({ config, store, sessions, assembler, contexts, logger }, held, writer);
     try {
       let work = await drain.work(taken, assembly);
-      while (work) {
-        runId = work.run?.run_id ?? runId;
-        work = await drain.work(work);
-      }
+      while (work) work = await drain.work(work);
     } finally {
-      isOver = true;
-      if (drain.lost && drain.concluded && runId) await this.sayGap(held, runId);
       if (held.lost && !drain.concluded) writer.stop();
-      this.settle(writer, begun);
+      this.settle(drain, begun);
       await writer.flushed();
     }
   }
@@ -92,19 +76,18 @@ export class SessionRunner {
     return { seq, prev: seq };
   }
 
-  private settle(writer: EventWriter, begun: number): void {
-    if (writer.settled) return;
-    this.unsettled.set(writer, begun);
-    void writer.settle().finally(() => this.unsettled.delete(writer));
+  private settle(drain: Drain, begun: number): void {
+    if (drain.writer.settled && !drain.lost) return;
+    this.unsettled.set(drain.writer, begun);
+    void this.sayRest(drain).finally(() => this.unsettled.delete(drain.writer));
   }
 
-  /** Lost while the work came to its rest: what was not said is on record, and followers are told to read it. */
-  private async sayGap(held: HeldSession, runId: string): Promise<void> {
-    try {
-      await this.nodes.notify(this.system, held, runId, { name: 'gap', value: {} });
-      await this.doorbell.ring();
-    } catch (error) {
-      this.logger.error({ err: error, session_id: held.session_id }, 'A loss of events could not be told');
-    }
+  /**
+   * Nobody says a reply anew whose work has come to its rest. What the log has lost of it is on record: followers hear its end behind a hole.
+   * One that was handed over is said anew by the next holder.
+   */
+  private async sayRest(drain: Drain): Promise<void> {
+    await drain.writer.settle();
+    if (drain.lost && drain.concluded) await this.endings.afterLoss(drain.held);
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentEvent } from '../../src/core/events/agent-event.js';
 import type { ApiClient } from '../support/client.js';
 import { eventually } from '../support/eventually.js';
@@ -214,5 +215,35 @@ describe('a log that is lost while its owner lives', () => {
     await expectAgreement(behind, client);
     await expectOneEndEach(behind, client);
     expect(behind.gaps).toBeGreaterThan(0);
+  });
+});
+
+describe('a log that is found lost when its owner has nothing more to say', () => {
+  it('is begun anew by the next one when the reply was handed over', async () => {
+    const first = await stage.worker();
+    const { run_id } = await client.say(session_id, `${script('h', 2, 1000)}\n/sleep 3000\n/say at last`);
+    await follower.until(isDelta('tok0 '));
+    await stage.redis((redis) => redis.flushall());
+    // The other token finds it lost; then the model is silent.
+    await delay(1500);
+    const [code] = await Promise.all([first.stop(), stage.worker()]);
+    expect(code).toBe(0);
+    await follower.until(isRewind);
+    expect(await ended(stage, run_id)).toMatchObject({ status: 'completed', attempt: 1 });
+    await expectGoodEnd('h', 'handed over after a loss');
+  });
+
+  it('has the end alone, behind a hole, when the reply is on record by then', async () => {
+    const link = await openLink();
+    await stage.worker(link.url);
+    const { run_id } = await client.say(session_id, script('o', 20, 50));
+    await follower.until(isDelta('tok3 '));
+    link.mode = 'hold';
+    await stage.redis((redis) => redis.flushall());
+    await ended(stage, run_id);
+    link.mode = 'pass';
+    await expectGoodEnd('o', 'loss found after the end');
+    const entries = await logEntries(stage, session_id);
+    expect(entries.flatMap(({ events }) => events.map(({ event }) => event.type))).toEqual(['REPLY_END']);
   });
 });

@@ -87,9 +87,12 @@ export class Weather {
 const note = (what: string, nodes: readonly NodeProcess[]): void =>
   keepOutput('weather', `${Date.now()} ${what} ${nodes.map(({ pid }) => pid).join(' ')}\n`);
 
-/** Every kind of act, and the more kills the longer the storm; in an order that chance chooses. */
+/** Every kind of act, and the longer the storm the more kills, emptied stores and restarts; in an order that chance chooses. */
 export function forecast(chance: Chance, kills: number): Act[] {
-  const acts: Act[] = ['redis', 'postgres', 'roll', 'api', ...Array.from({ length: kills }, () => 'kill' as const)];
+  const times = (count: number, act: Act): Act[] => Array.from({ length: count }, () => act);
+  const more = Math.ceil(kills / 4) - 1;
+  const acts: Act[] = ['redis', 'postgres', 'roll', 'api', ...times(more, 'redis'), ...times(more, 'roll')];
+  acts.push(...times(kills, 'kill'));
   for (let at = acts.length - 1; at > 0; at -= 1) {
     const other = chance.between(0, at);
     [acts[at], acts[other]] = [acts[other] as Act, acts[at] as Act];

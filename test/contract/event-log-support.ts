@@ -14,7 +14,7 @@ export class Fixture {
   append(
     first: number,
     last: number,
-    change: { token?: number; prev?: number; keep_from?: number; create?: boolean } = {},
+    change: { token?: number; prev?: number; keep_from?: number; acknowledged?: number; create?: boolean } = {},
   ) {
     let frames = '';
     for (let seq = first; seq <= last; seq++) frames += frame(seq, `{"n":${seq}}`);
@@ -26,6 +26,7 @@ export class Fixture {
       last,
       frames,
       keep_from: last,
+      acknowledged: 0,
       create: true,
       ...change,
     });

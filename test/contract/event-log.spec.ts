@@ -106,13 +106,42 @@ describe.each<[string, () => EventLog]>([
     expect(await it.log.top(it.ref)).toBeNull();
   });
 
-  it('keeps its generation as long as it may have forgotten nothing', async () => {
+  it('says that it has lost what it had acknowledged, and takes nothing then', async () => {
     const it = setUp();
-    const before = it.log.generation;
-    for (let seq = 1; seq <= 40; seq++) await it.append(seq, seq);
-    await it.replayed(0);
+    await it.append(1, 3);
+    const live = await it.listen();
+    expect(await it.append(9, 9, { acknowledged: 8 })).toBe('lost');
+    expect(await it.append(9, 9, { acknowledged: 8, create: false })).toBe('lost');
+    expect(await it.append(4, 4, { acknowledged: 3 })).toBe('ok');
+    await live.count(1);
+    expect(live.lasts).toEqual([4]);
+    expect(await it.replayed(0)).toEqual([1, 2, 3, 4]);
+    live.stop();
+  });
+
+  it('begins no log in the midst of what was acknowledged', async () => {
+    const it = setUp();
+    expect(await it.append(9, 9, { acknowledged: 8, create: false })).toBe('missing');
+    expect(await it.append(9, 9, { acknowledged: 8 })).toBe('lost');
+    expect(await it.log.top(it.ref)).toBeNull();
+  });
+
+  it('acknowledges a repeated append also when its answer was lost, whatever was acknowledged since', async () => {
+    const it = setUp();
+    await it.append(1, 2);
+    expect(await it.append(3, 4, { acknowledged: 2 })).toBe('ok');
+    expect(await it.append(3, 4, { acknowledged: 2 })).toBe('ok');
+    expect(await it.append(3, 4, { acknowledged: 2, token: 2 })).toBe('fenced');
+    expect(await it.replayed(0)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('takes nothing from a writer of what it lost once somebody has begun it anew', async () => {
+    const it = setUp();
+    await it.append(1, 4);
     await it.log.remove(it.ref);
-    expect(it.log.generation).toBe(before);
+    await it.append(2, 2);
+    expect(await it.append(5, 5, { acknowledged: 4, create: false })).toBe('lost');
+    expect(await it.replayed(0)).toEqual([2]);
   });
 
   it('keeps the logs of sessions and tenants apart', async () => {

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eachFrame, frame } from '../../src/events/frames.js';
 import { LocalEventLog } from '../../src/events/local-event-log.js';
 import { EndingRepair } from '../../src/runs/ending-repair.js';
 import { NodePgStore } from '../../src/runs/pg/node.pg-store.js';
-import { alice, finishOf, input, Ledger, parkOf, system } from './run-store-support.js';
+import { alice, finishOf, Ledger, parkOf, system } from './run-store-support.js';
 
 let ledger: Ledger;
 let nodes: NodePgStore;
@@ -39,7 +40,7 @@ async function finished(top: number | null, remove = false) {
   const ref = { tenant_id: 'acme', session_id: session };
   if (top !== null) {
     const batch = { prev: 0, first: 1, last: top, frames: 'id: 1\ndata: {}\n\n' };
-    await log.append({ ...ref, ...batch, token: held.token, keep_from: 1, create: true });
+    await log.append({ ...ref, ...batch, token: held.token, keep_from: 1, acknowledged: 0, create: true });
   }
   return { ref, run };
 }
@@ -127,19 +128,25 @@ describe('the end of a reply that its node has not said', () => {
     await repair.before(ref, 9);
     expect((await said(ref, 8)).map(({ seq }) => seq)).toEqual([9]);
   });
-});
 
-describe('a word for the followers', () => {
-  it('makes the session claimable until a holder has said it', async () => {
-    const { session, run, held } = await ledger.working();
-    await ledger.store.finish(held, finishOf(run, 9));
-    expect(await ledger.claimOf(session)).toBeUndefined();
-    await nodes.notify(system, { tenant_id: 'acme', session_id: session }, run.run_id, { name: 'gap', value: {} });
-    const claim = await ledger.claimOf(session);
-    expect(claim).toMatchObject({ kind: 'idle', run: null, signals: [{ kind: 'notice', payload: { name: 'gap' } }] });
-    const consumed = claim?.signals.map((signal) => signal.id) ?? [];
-    expect(await ledger.store.release(claim!.lease, 10, consumed)).toEqual({ outcome: 'released' });
-    expect(await ledger.claimOf(session)).toBeUndefined();
-    expect(await ledger.accept(input(session, 'next'))).toMatchObject({ outcome: 'taken', last_seq: 11 });
+  it('is said behind a hole when the log has lost what came before, and not for a session that is gone', async () => {
+    const { ref } = await finished(null);
+    await repair.afterLoss(ref);
+    await repair.afterLoss(ref);
+    expect((await said(ref, 0)).map(({ prev, seq }) => [prev, seq])).toEqual([[8, 9]]);
+    await ledger.sql('DELETE FROM session_leases');
+    await log.remove(ref);
+    await repair.afterLoss(ref);
+    expect(await log.top(ref)).toBeNull();
+  });
+
+  it('is said once the log is there again', async () => {
+    const { ref } = await finished(8);
+    const away = jest.spyOn(log, 'top').mockRejectedValue(new Error('the log is away'));
+    const telling = repair.afterLoss(ref);
+    await delay(60);
+    away.mockRestore();
+    await telling;
+    expect((await said(ref, 8)).map(({ seq }) => seq)).toEqual([9]);
   });
 });

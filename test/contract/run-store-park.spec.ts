@@ -194,6 +194,7 @@ describe('an answer while the run is at work again', () => {
       prev: seq,
       verify,
       onFenced: ignore,
+      onLost: ignore,
       onError: ignore,
     });
     return new Drain({ store: ledger.store } as unknown as StretchResources, held, writer);

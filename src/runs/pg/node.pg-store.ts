@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemPrincipal } from '../../auth/principal.js';
 import { Database, type Row } from '../../platform/database/database.js';
-import { newId } from '../../platform/ids.js';
 import type { SessionRef } from '../../platform/redis/keys.js';
 import { type EndedRun, NodeStore } from '../node.store.js';
 
@@ -25,12 +24,6 @@ const UNFLUSHED = `
 const LAST_ENDED = `
   SELECT ${ENDED} FROM runs r
   WHERE r.tenant_id = $1 AND r.session_id = $2 AND r.ending IS NOT NULL ORDER BY r.end_seq DESC LIMIT 1`;
-
-const NOTIFY = `
-  WITH lease AS (
-    UPDATE session_leases SET signals = signals + 1 WHERE tenant_id = $1 AND session_id = $2 RETURNING session_id)
-  INSERT INTO session_inputs (tenant_id, id, session_id, run_id, kind, payload)
-  SELECT $1, $3, $2, $4, 'notice', $5::jsonb FROM lease`;
 
 @Injectable()
 export class NodePgStore extends NodeStore {
@@ -58,15 +51,5 @@ export class NodePgStore extends NodeStore {
 
   async forget(_system: SystemPrincipal, node: string): Promise<void> {
     await this.database.run('node-forget', 'DELETE FROM nodes WHERE id = $1', [node]);
-  }
-
-  async notify(
-    _system: SystemPrincipal,
-    { tenant_id, session_id }: SessionRef,
-    runId: string,
-    notice: object,
-  ): Promise<void> {
-    const values = [tenant_id, session_id, newId(), runId, JSON.stringify(notice)];
-    await this.database.run('run-notify', NOTIFY, values);
   }
 }
