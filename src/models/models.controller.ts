@@ -42,18 +42,18 @@ export class ModelsController {
     return page(this.catalog.tts(query));
   }
 
-  /** A name may hold slashes, spelt as they are or as %2F. */
-  @Get('model/:provider/*name')
-  @ApiParam({ name: 'provider', description: 'Credential type, e.g. `openai_credential`' })
-  @ApiParam({ name: 'name', description: 'As in the list; may hold slashes' })
+  /** The rest of the path is the name, since a name may hold slashes: spelt as they are, or as %2F. */
+  @Get('model/:provider/*')
+  @ApiParam({ name: 'provider', type: String, description: 'Credential type, e.g. `openai_credential`' })
+  @ApiParam({ name: 'path', type: String, description: 'Name of the model; slashes in it may be left as they are' })
   @Endpoint({
     summary: 'The card of a chat model',
     policy: 'models:read',
     response: ListedModel,
     errors: ['provider_not_found', 'model_not_found'],
   })
-  get(@Param('provider') provider: string, @Param('*') name: string) {
-    return this.catalog.get(provider, name);
+  get(@Param() params: Record<string, string>) {
+    return this.catalog.get(params.provider ?? '', params['*'] ?? '');
   }
 }
 
