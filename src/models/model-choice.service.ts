@@ -49,7 +49,9 @@ export class ModelChoiceService {
       const card = type && this.catalog.ref(type, config.model).card;
       if (!card || card.status === 'active') return [];
       const since = card.deprecated_at === null ? '' : ` since ${card.deprecated_at}`;
-      return [{ code: `model_${card.status}`, path: `${field}.model`, message: `${card.name} is ${card.status}${since}.` }];
+      return [
+        { code: `model_${card.status}`, path: `${field}.model`, message: `${card.name} is ${card.status}${since}.` },
+      ];
     });
   }
 
@@ -64,9 +66,7 @@ export class ModelChoiceService {
     const schema = card?.parameter_schema ?? type.models.parameters;
     const parsed = this.validator(schema).safeParse(config.parameters);
     if (parsed.success) return;
-    const faults = parsed.error.issues.map((issue) =>
-      toFault({ ...issue, path: [path, 'parameters', ...issue.path] }),
-    );
+    const faults = parsed.error.issues.map((issue) => toFault({ ...issue, path: [path, 'parameters', ...issue.path] }));
     throw new AerieError('validation_failed', `The parameters are not valid for ${config.model}.`, faults);
   }
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ModelCall } from '../../core/models/chat-model.js';
 import { BUILT_IN_CREDENTIAL_TYPES } from './built-in.js';
 import { type CredentialType, CredentialTypeRegistry, secretFields } from './credential-type.js';
@@ -81,24 +81,27 @@ describe('the fields of each type', () => {
 describe('the model of each type', () => {
   const CANARY = 'canary-of-the-process';
   const VARIABLES = [
-    ...['OPENAI', 'ANTHROPIC', 'GOOGLE_GENERATIVE_AI', 'XAI', 'DEEPSEEK', 'MOONSHOT', 'ALIBABA', 'AZURE', 'OLLAMA'].flatMap(
-      (prefix) => [`${prefix}_API_KEY`, `${prefix}_BASE_URL`],
-    ),
+    ...[
+      'OPENAI',
+      'ANTHROPIC',
+      'GOOGLE_GENERATIVE_AI',
+      'XAI',
+      'DEEPSEEK',
+      'MOONSHOT',
+      'ALIBABA',
+      'AZURE',
+      'OLLAMA',
+    ].flatMap((prefix) => [`${prefix}_API_KEY`, `${prefix}_BASE_URL`]),
     ...['OPENAI_ORGANIZATION', 'OPENAI_PROJECT', 'ANTHROPIC_AUTH_TOKEN', 'AZURE_RESOURCE_NAME', 'OLLAMA_HOST'],
     ...['AWS_REGION', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_BEARER_TOKEN_BEDROCK'],
     ...['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_BEDROCK_RUNTIME'],
   ];
-  const saved = { ...process.env };
 
   beforeEach(() => {
-    for (const name of VARIABLES) process.env[name] = name.includes('URL') ? `https://${CANARY}.example` : CANARY;
+    const values = VARIABLES.map((name) => [name, name.includes('URL') ? `https://${CANARY}.example` : CANARY]);
+    jest.replaceProperty(process, 'env', Object.fromEntries(values) as NodeJS.ProcessEnv);
   });
-  afterEach(() => {
-    for (const name of VARIABLES) {
-      if (saved[name] === undefined) delete process.env[name];
-      else process.env[name] = saved[name];
-    }
-  });
+  afterEach(() => void jest.restoreAllMocks());
 
   /** The one request a turn makes. */
   async function requestOf(name: string, fields: object, model: string) {
@@ -144,7 +147,12 @@ describe('the model of each type', () => {
     ['ollama', {}, 'http://localhost:11434/api/chat', null],
     ['ollama', { host: 'http://127.0.0.1:1/' }, 'http://127.0.0.1:1/api/chat', null],
     ['openai', key, 'https://api.openai.com/v1/responses', bearer],
-    ['openai', { ...key, organization: 'org-1' }, 'https://api.openai.com/v1/responses', ['openai-organization', 'org-1']],
+    [
+      'openai',
+      { ...key, organization: 'org-1' },
+      'https://api.openai.com/v1/responses',
+      ['openai-organization', 'org-1'],
+    ],
     ['openai', { ...key, ...local }, 'https://proxy.example/v1/chat/completions', bearer],
     ['xai', key, 'https://api.x.ai/v1/responses', bearer],
     [

@@ -9,8 +9,11 @@ import { z } from 'zod';
 import { BUILT_IN_CREDENTIAL_TYPES } from './built-in.js';
 import { credentialJsonSchema, secretFields } from './credential-type.js';
 
-const FORMATS = { password: true, uri: (text: string) => URL.canParse(text) };
-const validator = customizeValidator({ AjvClass: Ajv2020, ajvOptionsOverrides: { formats: FORMATS } });
+const FORMATS: Record<string, true | ((text: string) => boolean)> = {
+  password: true,
+  uri: (text) => URL.canParse(text),
+};
+const validator = customizeValidator({ AjvClass: Ajv2020 as never, ajvOptionsOverrides: { formats: FORMATS } });
 
 const credentials = BUILT_IN_CREDENTIAL_TYPES.map(
   (type) => [type.type, credentialJsonSchema(type), secretFields(type.schema)] as const,

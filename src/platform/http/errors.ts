@@ -58,7 +58,10 @@ export class AerieError extends Error {
   }
 }
 
-export function notFound(kind: 'agent' | 'credential' | 'session' | 'provider' | 'model' | 'run', id: string): AerieError {
+export function notFound(
+  kind: 'agent' | 'credential' | 'session' | 'provider' | 'model' | 'run',
+  id: string,
+): AerieError {
   return new AerieError(`${kind}_not_found`, `There is no ${kind} "${id.slice(0, 256)}".`);
 }
 
