@@ -66,7 +66,7 @@ export function mergeParameterSchema(base: ParameterSchema, card: ModelCardFacts
     const override = card.parameters_overrides[name];
     if (override === null || override?.hidden === true) continue;
     const bounded = name === 'max_tokens' ? { ...schema, maximum: card.output_size } : schema;
-    properties[name] = { ...bounded, ...override };
+    properties[name] = override ? { ...bounded, ...override } : bounded;
   }
   return { type: 'object', properties, required: base.required.filter((name) => name in properties) };
 }

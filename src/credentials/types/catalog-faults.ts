@@ -26,12 +26,21 @@ function parameterFaults(place: string, { properties, required }: ParameterSchem
   ];
 }
 
-function propertyFaults(place: string, { default: value, ...schema }: Record<string, unknown>): string[] {
+/** Cards share most properties with their type, and a catalogue is looked at by its loader and by the registry. */
+const known = new WeakMap<object, string[]>();
+
+function propertyFaults(place: string, property: Record<string, unknown>): string[] {
+  let faults = known.get(property);
+  if (!faults) known.set(property, (faults = schemaFaults(property)));
+  return faults.map((fault) => place + fault);
+}
+
+function schemaFaults({ default: value, ...schema }: Record<string, unknown>): string[] {
   try {
     const parsed = z.fromJSONSchema(schema).safeParse(value);
-    return value === undefined || parsed.success ? [] : [`${place}.default: ${parsed.error.issues[0]?.message}`];
+    return value === undefined || parsed.success ? [] : [`.default: ${parsed.error.issues[0]?.message}`];
   } catch (error) {
-    return [`${place}: ${error instanceof Error ? error.message : String(error)}`];
+    return [`: ${error instanceof Error ? error.message : String(error)}`];
   }
 }
 
