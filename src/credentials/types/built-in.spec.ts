@@ -125,7 +125,7 @@ describe('the model of each type', () => {
     if (!request || others.length > 0) throw new Error(`${seen.length} requests`);
     const text = `${request.url}\n${JSON.stringify([...request.headers])}\n${request.body}`;
     expect(text).not.toContain(CANARY);
-    return { url: request.url, headers: request.headers };
+    return request;
   }
 
   const key = { api_key: 'sk-tenant' };
@@ -192,6 +192,14 @@ describe('the model of each type', () => {
     ['openai_compatible', local],
   ])('%s %j sends no key when it has none', async (name, fields) => {
     expect((await requestOf(name, fields, 'm')).headers.has('authorization')).toBe(false);
+  });
+
+  it.each([
+    ['openai', key],
+    ['xai', key],
+    ['azure_openai', { ...key, resource_name: 'ours' }],
+  ])('%s is told to store nothing', async (name, fields) => {
+    expect(JSON.parse((await requestOf(name, fields, 'm')).body)).toMatchObject({ store: false });
   });
 
   it.each([

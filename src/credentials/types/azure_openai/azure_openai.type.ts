@@ -51,6 +51,7 @@ export const azureOpenAiCredentialType: CredentialType<typeof AzureOpenAiCredent
       fetch,
     });
     if (api_version) return new AiSdkChatModel(provider.chat(name), { namespace: 'openai' });
+    // Conversations are ours to keep: nothing is to be stored at Azure.
     return new AiSdkChatModel(provider.responses(name), { namespace: 'azure', providerOptions: { store: false } });
   },
 };

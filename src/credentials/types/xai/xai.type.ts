@@ -22,6 +22,7 @@ export const xaiCredentialType: CredentialType<typeof XaiCredential> = {
   allowsUnlistedModels: false,
   createChatModel({ api_key, api_host }, { name }, { fetch }) {
     const provider = createXai({ apiKey: api_key, baseURL: `https://${api_host}/v1`, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'xai' });
+    // Conversations are ours to keep: nothing is to be stored at xAI.
+    return new AiSdkChatModel(provider(name), { namespace: 'xai', providerOptions: { store: false } });
   },
 };
