@@ -2,7 +2,7 @@ import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ChatModel, ModelError } from '../models/chat-model.js';
-import type { ModelPrices } from '../models/prices.js';
+import type { ModelPrices } from '../models/model-card.js';
 import type { Toolkit } from './toolkit.js';
 
 /** Retries that all replies which call one model share. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { NO_USAGE } from '../messages/message.js';
-import { costOf, type ModelPrices } from './prices.js';
+import type { ModelPrices } from './model-card.js';
+import { costOf } from './prices.js';
 
 const prices: ModelPrices = { currency: 'USD', input: 3, output: 15, cache_input: 0.3, cache_creation: 3.75 };
 

@@ -1,24 +1,10 @@
-import { z } from 'zod';
 import type { Usage } from '../messages/message.js';
-
-const perMillion = z.number().nonnegative();
-
-/** What a model costs, per million tokens. Without a price of their own, tokens read from or written to a cache cost as much as others. */
-export const ModelPrices = z
-  .object({
-    currency: z.string().regex(/^[A-Z]{3}$/),
-    input: perMillion,
-    output: perMillion,
-    cache_input: perMillion.nullable(),
-    cache_creation: perMillion.nullable(),
-  })
-  .meta({ id: 'ModelPrices' });
-export type ModelPrices = z.infer<typeof ModelPrices>;
+import type { ModelPrices } from './model-card.js';
 
 /** Prices have few decimals and are per million: this many keep every call exact. */
 const DECIMALS = 12;
 
-/** The cost of a call as a decimal number in the currency of the prices. */
+/** The cost of a call as a decimal number in the currency of the prices. Cached tokens without a price of their own cost as much as others. */
 export function costOf(usage: Usage, prices: ModelPrices): string {
   const { input_tokens, output_tokens, cache_input_tokens, cache_creation_input_tokens } = usage;
   const fresh = Math.max(0, input_tokens - cache_input_tokens - cache_creation_input_tokens);

@@ -2,31 +2,19 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { z } from 'zod';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
-import { OPENAI_MODELS, OPENAI_PARAMETERS } from './cards.js';
+import { ApiKey, baseUrl, CredentialName, HeaderText } from '../fields.js';
+import { loadModelCatalog } from '../model-catalog-file.js';
 
 /** Given explicitly, since the provider package would otherwise let OPENAI_BASE_URL of the process send tenants' keys elsewhere. */
 const OPENAI_URL = 'https://api.openai.com/v1';
 
-const HeaderText = z
-  .string()
-  .trim()
-  .min(1)
-  .max(4096)
-  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
-
-const BaseUrl = z
-  .url({ protocol: /^https?$/ })
-  .max(2048)
-  .refine(isPlain, 'must not contain a user, password, query or fragment')
-  .meta({ title: 'Base URL', description: 'Any server that speaks the Chat Completions API of OpenAI.' });
-
 const OpenAiCredential = z
   .strictObject({
     type: z.literal('openai_credential'),
-    name: z.string().max(256).default(''),
-    api_key: HeaderText.meta({ title: 'API key', format: 'password', writeOnly: true }),
-    organization: HeaderText.nullable().optional(),
-    base_url: BaseUrl.nullable().optional(),
+    name: CredentialName,
+    api_key: ApiKey,
+    organization: HeaderText.meta({ title: 'Organization' }).nullable().optional(),
+    base_url: baseUrl('Any server that speaks the Chat Completions API of OpenAI.').nullable().optional(),
   })
   .meta({ id: 'OpenAiCredential' });
 
@@ -35,7 +23,7 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
   type: 'openai_credential',
   title: 'OpenAI API',
   schema: OpenAiCredential,
-  models: { parameters: OPENAI_PARAMETERS, chat: OPENAI_MODELS, embedding: [], tts: [] },
+  models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
   createChatModel({ api_key, organization, base_url }, { name }, { fetch }) {
     const provider = createOpenAI({
@@ -56,10 +44,4 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
 /** Audio models are served by Chat Completions only. */
 function speaks(modelName: string): boolean {
   return /(^|-)audio(-|$)/.test(modelName);
-}
-
-function isPlain(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { username, password, search, hash } = new URL(text);
-  return username + password + search + hash === '';
 }

@@ -1,0 +1,28 @@
+import { createXai } from '@ai-sdk/xai';
+import { z } from 'zod';
+import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
+import type { CredentialType } from '../credential-type.js';
+import { ApiKey, CredentialName, HostName } from '../fields.js';
+import { loadModelCatalog } from '../model-catalog-file.js';
+
+const XaiCredential = z
+  .strictObject({
+    type: z.literal('xai_credential'),
+    name: CredentialName,
+    api_key: ApiKey,
+    api_host: HostName.meta({ title: 'API host', description: 'Reached by HTTPS.' }).default('api.x.ai'),
+  })
+  .meta({ id: 'XaiCredential' });
+
+export const xaiCredentialType: CredentialType<typeof XaiCredential> = {
+  type: 'xai_credential',
+  title: 'xAI API',
+  schema: XaiCredential,
+  models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
+  allowsUnlistedModels: false,
+  createChatModel({ api_key, api_host }, { name }, { fetch }) {
+    const provider = createXai({ apiKey: api_key, baseURL: `https://${api_host}/v1`, fetch });
+    // Conversations are ours to keep: nothing is to be stored at xAI.
+    return new AiSdkChatModel(provider(name), { namespace: 'xai', providerOptions: { store: false } });
+  },
+};
