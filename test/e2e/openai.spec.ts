@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { LLMock } from '@copilotkit/aimock';
 import type { AgentEvent } from '../../src/core/events/agent-event.js';
 import { checkGrammar } from '../../src/core/events/grammar.js';
+import type { UsageReport } from '../../src/usage/usage.schema.js';
 import { ApiClient, type MessagesBody } from '../support/client.js';
 import { freePort } from '../support/redis.js';
 import { type Service, startService } from '../support/service.js';
@@ -49,7 +50,11 @@ describe('an agent on an OpenAI-compatible server', () => {
           data: { type: 'openai_credential', api_key: 'sk-test', base_url: url },
         })
       ).credential_id;
-    const config = (credential_id: string) => ({ type: 'openai_credential', credential_id, model: 'some-model' });
+    const config = (credential_id: string, model = 'some-model') => ({
+      type: 'openai_credential',
+      credential_id,
+      model,
+    });
     const { agent_id } = await client.ok<{ agent_id: string }>('POST', '/agent', {
       name: 'a',
       system_prompt: 'Be brief.',
@@ -57,7 +62,7 @@ describe('an agent on an OpenAI-compatible server', () => {
     const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', {
       agent_id,
       chat_model_config: config(await credential(base_url)),
-      ...(fallback ? { fallback_chat_model_config: config(await credential(`${mock.url}/v1`)) } : {}),
+      ...(fallback ? { fallback_chat_model_config: config(await credential(`${mock.url}/v1`), 'gpt-4o-mini') } : {}),
     });
     return session_id;
   }
@@ -135,10 +140,33 @@ describe('an agent on an OpenAI-compatible server', () => {
     expect(performance.now() - began).toBeGreaterThan(900);
   });
 
-  it('falls back to the second model when the first does not answer', async () => {
-    const { page, events } = await turn(await session(`http://127.0.0.1:${await freePort()}/v1`, true), 'hello');
+  it('falls back to the second model when the first does not answer, and charges the call to that', async () => {
+    const id = await session(`http://127.0.0.1:${await freePort()}/v1`, true);
+    const { page, events } = await turn(id, 'hello');
     expect(said(page)).toBe('Hello from the mock.');
-    expect(events.filter((it) => it.type === 'MODEL_CALL_START')).toHaveLength(2);
+    const attempts = events.flatMap((event) =>
+      event.type === 'MODEL_CALL_END'
+        ? [[event.model_name, event.attempt, event.is_fallback, event.error_type ?? event.finished_reason]]
+        : [],
+    );
+    expect(attempts).toEqual([
+      ['some-model', 1, false, 'connection'],
+      ['some-model', 2, false, 'connection'],
+      ['gpt-4o-mini', 1, true, 'completed'],
+    ]);
+    const report = await client.ok<UsageReport>('GET', `/usage?session_id=${id}&group_by=model`);
+    expect(report.usage).toEqual([
+      expect.objectContaining({
+        model: 'gpt-4o-mini',
+        calls: 1,
+        unpriced_calls: 0,
+        input_tokens: 20,
+        output_tokens: 6,
+        // 20 tokens of 0.15 and 6 of 0.60 dollars the million.
+        costs: [{ currency: 'USD', amount: '0.0000066' }],
+      }),
+      expect.objectContaining({ model: 'some-model', calls: 2, failed_calls: 2, unpriced_calls: 2, costs: [] }),
+    ]);
   });
 
   it('stops calling a server that fails, until the credential is changed', async () => {
