@@ -1,5 +1,6 @@
 import { Init1763600000000 } from './1763600000000-init.js';
 import { Runs1763700000000 } from './1763700000000-runs.js';
+import { Vault1763800000000 } from './1763800000000-vault.js';
 
 /** Every migration, oldest first. */
-export const MIGRATIONS = [Init1763600000000, Runs1763700000000];
+export const MIGRATIONS = [Init1763600000000, Runs1763700000000, Vault1763800000000];

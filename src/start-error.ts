@@ -1,5 +1,5 @@
 import { MissingPolicyError } from './auth/policy.audit.js';
-import { ConfigError } from './platform/config/config.js';
+import { ConfigError } from './platform/config/config-error.js';
 import { DatabaseStartError } from './platform/database/database.module.js';
 import { EmbeddedDatabaseError } from './platform/embedded/embedded-database.error.js';
 import { RedisStartError } from './platform/redis/redis.js';

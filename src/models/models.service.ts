@@ -66,23 +66,20 @@ export class ModelsService {
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
-    return { model: this.chatModel(record, config.model), parameters: config.parameters };
+    return { model: await this.chatModel(record, config.model), parameters: config.parameters };
   }
 
   /** Models are kept per state of their credential: a changed or replaced credential makes new ones. */
-  private chatModel(record: CredentialRecord, name: string): ChatModel {
-    const key = `${record.tenant_id}|${record.id}|${record.updated_at.getTime()}|${name}`;
-    let model = this.chatModels.get(key);
-    if (!model) {
-      const { type, data } = this.credentials.unseal(record);
-      const secrets = secretFields(type.schema).map((field) => data[field]);
-      model =
-        secrets.length > 0
-          ? new MaskedModel(type.createChatModel(data, refOf(type, name), this.egress), secrets)
-          : type.createChatModel(data, refOf(type, name), this.egress);
-      if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
-      this.chatModels.set(key, model);
-    }
+  private async chatModel(record: CredentialRecord, name: string): Promise<ChatModel> {
+    const key = JSON.stringify([record.tenant_id, record.id, record.version, name]);
+    const kept = this.chatModels.get(key);
+    if (kept) return kept;
+    const { type, data } = await this.credentials.unseal(record);
+    const secrets = secretFields(type.schema).map((field) => data[field]);
+    const made = type.createChatModel(data, refOf(type, name), this.egress);
+    const model = secrets.length > 0 ? new MaskedModel(made, secrets) : made;
+    if (this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.clear();
+    this.chatModels.set(key, model);
     return model;
   }
 

@@ -37,4 +37,6 @@ export const demoCredentialType: CredentialType<typeof DemoCredential> = {
   },
   allowsUnlistedModels: false,
   createChatModel: (_, { name }) => new DemoChatModel(name),
+  /** There is nothing that could be wrong with it. */
+  verify: () => Promise.resolve(),
 };
