@@ -185,8 +185,8 @@ export class CredentialsService {
 
 /** The name may change without the secrets; where they are sent to may not. */
 export function placeOf(row: Pick<SealedAlone, 'tenant_id' | 'user_id' | 'id' | 'type' | 'data'>): Place {
-  const { name: _, ...data } = row.data;
-  return { tenant_id: row.tenant_id, id: row.id, bound: { user_id: row.user_id, type: row.type, data } };
+  const { tenant_id, id, user_id, type } = row;
+  return { tenant_id, id, bound: { user_id, type, data: { ...row.data, name: undefined } } };
 }
 
 /** What is wrong with a secret stands in the log, as the cause; the client learns that it cannot be read. */
