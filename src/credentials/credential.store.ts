@@ -58,7 +58,7 @@ export abstract class CredentialStore {
     version: number,
     content: CredentialContent,
   ): Promise<StoredCredential | null>;
-  /** Deletes it; with `unused`, in the same statement only if nothing of the caller names it. False when there was nothing to delete. */
+  /** Deletes it; with `unused` only if nothing of the caller names it, nor is being written that does. False when there was nothing to delete. */
   abstract delete(principal: Principal, id: string, options: { unused: boolean }): Promise<boolean>;
   /** What of the caller names the credential, newest first, at most `limit` of each kind; and how many there are. */
   abstract usages(principal: Principal, id: string, limit: number): Promise<CredentialUsages>;

@@ -14,7 +14,7 @@ import {
   type SealedAlone,
   type StoredCredential,
 } from './credential.store.js';
-import { DELETE_UNUSED, USAGES, type UsageRow } from './usages.sql.js';
+import { DELETE, DELETE_UNUSED, LOCK, USAGES, type UsageRow } from './usages.sql.js';
 
 const COLUMNS = `'stored' AS origin, id, tenant_id, user_id, type, name, data, secrets, version, created_at, updated_at`;
 
@@ -66,13 +66,12 @@ export class CredentialTypeormStore extends CredentialStore {
 
   async delete({ tenant_id, user_id }: Principal, id: string, { unused }: { unused: boolean }): Promise<boolean> {
     const values = [tenant_id, user_id, id];
-    const rows = unused
-      ? await this.database.run('credential-delete-unused', DELETE_UNUSED, values)
-      : await this.database.run(
-          'credential-delete',
-          'DELETE FROM credentials WHERE tenant_id = $1 AND user_id = $2 AND id = $3 RETURNING id',
-          values,
-        );
+    const rows = await this.database.transaction(async (sql) => {
+      await sql.run('credential-lock', LOCK, values);
+      return unused
+        ? sql.run('credential-delete-unused', DELETE_UNUSED, values)
+        : sql.run('credential-delete', DELETE, values);
+    });
     return rows.length > 0;
   }
 

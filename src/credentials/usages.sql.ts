@@ -24,6 +24,11 @@ export const USAGES = `
       SELECT s.id, jsonb_build_object('id', s.id, 'name', t.config->>'name', 'agent_id', t.agent_id, 'fields', s.fields) AS row
       FROM (SELECT * FROM s ORDER BY id DESC LIMIT $4) s JOIN sessions t ON t.tenant_id = $1 AND t.id = s.id) x), '[]') AS sessions`;
 
+/** Waits for those who write a reference to it now (`hold_named_credentials`); the next statement sees what they wrote. */
+export const LOCK = 'SELECT id FROM credentials WHERE tenant_id = $1 AND user_id = $2 AND id = $3 FOR UPDATE';
+
+export const DELETE = 'DELETE FROM credentials WHERE tenant_id = $1 AND user_id = $2 AND id = $3 RETURNING id';
+
 /** $3 again as text: the column is a uuid, the references are not. */
 export const DELETE_UNUSED = `
   DELETE FROM credentials WHERE tenant_id = $1 AND user_id = $2 AND id = $3::text::uuid
