@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { createCipheriv, randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { MIGRATIONS } from '../../migrations/all.js';
 import { ENTITIES } from '../../src/aerie.module.js';
 import { KeyProvider, KeyProviderUnavailable, type WrappedKey } from '../../src/platform/crypto/key-provider.js';
@@ -11,6 +11,7 @@ import { Database } from '../../src/platform/database/database.js';
 import { migrate } from '../../src/platform/database/database.module.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { KeyServer, RemoteKeys } from '../support/remote-keys.js';
+import { sealAlone } from '../support/sealed-alone.js';
 
 const SECRET = { api_key: 'sk-canary' };
 const [one, two] = [randomBytes(32), randomBytes(32)];
@@ -169,18 +170,6 @@ describe('tampering: nothing opens', () => {
 });
 
 describe('a secret with a data key of its own, as it was before tenants had them', () => {
-  function sealAlone(master: Buffer, secret: unknown, tenantId: string, id: string) {
-    const encrypt = (key: Buffer, plain: Buffer, context: string) => {
-      const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context));
-      const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
-      return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64');
-    };
-    const [kid, key, context] = [keyIdOf(master), randomBytes(32), `${tenantId}|${id}`];
-    const data = encrypt(key, Buffer.from(JSON.stringify(secret)), `data|${context}`);
-    return { v: 1, kid, key: encrypt(master, key, `key|${kid}|${context}`), data };
-  }
-
   it('still opens, and only where it belongs', async () => {
     const place = newPlace();
     const sealed = sealAlone(one, SECRET, place.tenant_id, place.id);
