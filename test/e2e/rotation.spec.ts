@@ -126,8 +126,9 @@ it('moves everything to the first key while the service works, also when it is k
     expect(left[0]?.['n']).toBeLessThan(SEALED_ALONE);
 
     const rounds = until.rounds;
-    const done = await rotate(env([NEW, OLD]));
-    expect([done.code, done.output.includes('canary')]).toEqual([0, false]);
+    // Two at once get into each other's way and do no harm.
+    const [done, twin] = await Promise.all([rotate(env([NEW, OLD])), rotate(env([NEW, OLD]))]);
+    expect([done.code, twin.code, (done.output + twin.output).includes('canary')]).toEqual([0, 0, false]);
     expect(done.stdout).toMatch(
       new RegExp(
         `^data keys wrapped anew: \\d+\nsecrets sealed anew: \\d+\nunreadable: 0\nkey ${kid(NEW)}: 400 data keys, 0 secrets \\(first key\\)\n.*may be removed\\.\n$`,
