@@ -8,7 +8,10 @@ export interface TenantKey extends WrappedKey {
 
 export type TenantKeyCursor = Pick<TenantKey, 'tenant_id' | 'id'>;
 
-/** The data keys of tenants. A tenant may have several; the active one seals. */
+/**
+ * The data keys of tenants. A tenant may have several; the active one seals. It lies below the features and knows no principal: only the
+ * vault asks, for the tenant of the row it is given.
+ */
 export abstract class TenantKeyStore {
   abstract get(tenantId: string, id: string): Promise<TenantKey | null>;
   abstract active(tenantId: string): Promise<TenantKey | null>;
