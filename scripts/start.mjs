@@ -6,6 +6,7 @@ import { nodeBinary, projectRoot, SetupError } from './lib/project.mjs';
 
 const PROGRAMS = {
   '--migrate': 'dist/src/migrate.js',
+  '--rotate': 'dist/src/rotate.js',
   '--chat': 'dist/src/cli/chat.js',
   '--openapi': 'dist/src/openapi.js',
   '--bench': 'test/bench/run.mjs',

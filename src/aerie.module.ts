@@ -19,6 +19,8 @@ import { HealthModule } from './health/health.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { Config, loadConfig } from './platform/config/config.js';
 import { CryptoModule } from './platform/crypto/crypto.module.js';
+import type { KeyProvider } from './platform/crypto/key-provider.js';
+import { TenantKeyEntity } from './platform/crypto/tenant-key.entity.js';
 import { DatabaseModule } from './platform/database/database.module.js';
 import { EgressModule } from './platform/egress/egress.module.js';
 import { ErrorFilter } from './platform/http/error.filter.js';
@@ -61,6 +63,8 @@ export interface AerieOptions {
   readonly tools?: readonly ToolFactory[];
   /** Carries stop signals between processes, in place of Redis or the process itself. */
   readonly interruptBackend?: InterruptBackend;
+  /** Holds the master keys of stored secrets, in place of the environment; keys that stand there as well still open what they sealed. */
+  readonly keyProvider?: KeyProvider;
   /** Stream protocols beside the service's own. */
   readonly protocols?: readonly StreamProtocol[];
 }
@@ -68,6 +72,7 @@ export interface AerieOptions {
 export const ENTITIES = [
   AgentEntity,
   CredentialEntity,
+  TenantKeyEntity,
   SessionEntity,
   SessionLeaseEntity,
   RunEntity,
@@ -135,7 +140,7 @@ export class AerieModule implements OnModuleDestroy {
         loggingModule(),
         ScheduleModule.forRoot(),
         DatabaseModule.forRoot({ entities: ENTITIES, migrations: MIGRATIONS }),
-        CryptoModule,
+        CryptoModule.forRoot(options.keyProvider),
         EgressModule,
         RedisModule,
         QueueModule,

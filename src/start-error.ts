@@ -1,10 +1,11 @@
 import { MissingPolicyError } from './auth/policy.audit.js';
-import { ConfigError } from './platform/config/config.js';
+import { ConfigError } from './platform/config/config-error.js';
+import { KeyProviderUnavailable } from './platform/crypto/key-provider.js';
 import { DatabaseStartError } from './platform/database/database.module.js';
 import { EmbeddedDatabaseError } from './platform/embedded/embedded-database.error.js';
 import { RedisStartError } from './platform/redis/redis.js';
 
-const EXPECTED = [ConfigError, DatabaseStartError, RedisStartError, MissingPolicyError];
+const EXPECTED = [ConfigError, DatabaseStartError, RedisStartError, MissingPolicyError, KeyProviderUnavailable];
 
 /** One clear line for what an operator can mend; everything else with its stack. */
 export function describeStartError(error: unknown): string {

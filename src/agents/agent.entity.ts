@@ -4,6 +4,8 @@ import type { AgentData } from './agent.schema.js';
 @Entity('agents')
 @Index('agents_owner', ['tenant_id', 'user_id', 'id'], { where: 'deleted_at IS NULL' })
 @Index('agents_deleted', ['deleted_at'], { where: 'deleted_at IS NOT NULL' })
+@Index('agents_chat_credential', { synchronize: false })
+@Index('agents_fallback_credential', { synchronize: false })
 export class AgentEntity {
   @PrimaryColumn('text') tenant_id!: string;
   @PrimaryColumn('uuid') id!: string;

@@ -1,6 +1,7 @@
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
 import { APP_GUARD, MetadataScanner } from '@nestjs/core';
-import { Config, ConfigError } from '../platform/config/config.js';
+import { Config } from '../platform/config/config.js';
+import { ConfigError } from '../platform/config/config-error.js';
 import { Authenticator } from './authenticator.js';
 import { HeaderAuthenticator, OpenAuthenticator } from './header.authenticator.js';
 import { IdentityService } from './identity.service.js';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { cliConfig } from '../platform/config/cli.js';
-import { ConfigError } from '../platform/config/config.js';
+import { ConfigError } from '../platform/config/config-error.js';
 import { Api, ApiError, UnreachableError } from './api.js';
 import { Conversation } from './conversation.js';
 import { printable, Renderer, type ReplyEnd } from './render.js';

@@ -1,8 +1,8 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { Envelope } from '../platform/crypto/envelope.js';
 
 @Entity('credentials')
 @Index('credentials_owner', ['tenant_id', 'user_id', 'id'])
+@Index('credentials_sealed_alone', { synchronize: false })
 export class CredentialEntity {
   @PrimaryColumn('text') tenant_id!: string;
   @PrimaryColumn('uuid') id!: string;
@@ -10,7 +10,8 @@ export class CredentialEntity {
   @Column('text') type!: string;
   @Column('text') name!: string;
   @Column('jsonb') data!: Record<string, unknown>;
-  @Column('jsonb', { nullable: true }) secrets!: Envelope | null;
+  @Column('jsonb', { nullable: true }) secrets!: unknown;
+  @Column('integer', { default: 0 }) version!: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at!: Date;
   @Column('timestamptz', { default: () => 'now()' }) updated_at!: Date;
 }

@@ -32,33 +32,38 @@ export class ModelsService {
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
     const { parameters } = config;
-    return { ...this.chatModel(record, config.model), parameters, credential_id: record.id };
+    return { ...(await this.chatModel(record, config.model)), parameters, credential_id: record.id };
   }
 
   /**
    * Models are kept per state of their credential, each with its circuit and its retries: a changed or replaced credential makes new ones.
    * The one that was not asked for the longest gives way.
    */
-  private chatModel(record: CredentialRecord, name: string): KeptModel {
-    const key = `${record.tenant_id}|${record.id}|${record.updated_at.getTime()}|${name}`;
+  private async chatModel(record: CredentialRecord, name: string): Promise<KeptModel> {
+    const key = JSON.stringify([record.tenant_id, record.id, record.version, name]);
     let kept = this.chatModels.get(key);
-    if (kept) {
-      this.chatModels.delete(key);
-    } else {
-      const { type, data } = this.credentials.unseal(record);
-      const secrets = secretFields(type.schema).map((field) => data[field]);
-      const ref = this.catalog.ref(type, name);
-      const bare = type.createChatModel(data, ref, this.egress);
-      const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
-      kept = {
-        model: new GuardedModel(model, new CircuitBreaker()),
-        retryBudget: new TokenRetryBudget(),
-        prices: ref.card?.prices ?? null,
-      };
-      const [oldest] = this.chatModels.keys();
-      if (oldest !== undefined && this.chatModels.size >= MAX_KEPT_MODELS) this.chatModels.delete(oldest);
+    if (!kept) {
+      const made = await this.make(record, name);
+      // Another run may have made it meanwhile: all share one circuit.
+      kept = this.chatModels.get(key) ?? made;
     }
+    this.chatModels.delete(key);
     this.chatModels.set(key, kept);
+    const [oldest] = this.chatModels.keys();
+    if (oldest !== undefined && this.chatModels.size > MAX_KEPT_MODELS) this.chatModels.delete(oldest);
     return kept;
+  }
+
+  private async make(record: CredentialRecord, name: string): Promise<KeptModel> {
+    const { type, data } = await this.credentials.unseal(record);
+    const secrets = secretFields(type.schema).map((field) => data[field]);
+    const ref = this.catalog.ref(type, name);
+    const bare = type.createChatModel(data, ref, this.egress);
+    const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
+    return {
+      model: new GuardedModel(model, new CircuitBreaker()),
+      retryBudget: new TokenRetryBudget(),
+      prices: ref.card?.prices ?? null,
+    };
   }
 }

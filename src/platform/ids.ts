@@ -1,8 +1,16 @@
 import { randomFillSync } from 'node:crypto';
-import { v7, validate } from 'uuid';
+import { v5, v7, validate, version } from 'uuid';
 
 /** Whether a text has the shape of a UUID (any version), so that it may be compared with an id column. */
 export const isUuid = (text: string): boolean => validate(text);
+
+/** The space of ids that follow from a name. */
+const NAMES = '5c9a6f0e-3d0b-4f6a-9d35-0a1b5e1c7e42';
+
+/** The UUIDv5 of something that is known by its name and has no row. */
+export const idOfName = (name: string): string => v5(name, NAMES);
+
+export const isIdOfName = (id: string): boolean => validate(id) && version(id) === 5;
 
 const RANDOM = 16;
 const pool = Buffer.alloc(RANDOM * 512);

@@ -7,6 +7,8 @@ import type { SessionConfig } from './session.schema.js';
 @Index('sessions_of_agent', ['tenant_id', 'agent_id', 'id'])
 @Index('sessions_external_id', ['tenant_id', 'user_id', 'external_id'], { unique: true, where: 'deleted_at IS NULL' })
 @Index('sessions_deleted', ['deleted_at'], { where: 'deleted_at IS NOT NULL' })
+@Index('sessions_chat_credential', { synchronize: false })
+@Index('sessions_fallback_credential', { synchronize: false })
 @ForeignKey(() => AgentEntity, ['tenant_id', 'agent_id'], ['tenant_id', 'id'], { name: 'sessions_agent' })
 export class SessionEntity {
   @PrimaryColumn('text') tenant_id!: string;

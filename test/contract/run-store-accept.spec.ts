@@ -176,9 +176,9 @@ describe('accept: stale', () => {
     await credentials.create(alice, credential, content);
     const changes = [
       () => ledger.agents.update(alice, agent, (data) => ({ ...data, name: 'new' })),
-      () => credentials.update(alice, credential, () => ({ ...content, name: 'new' })),
+      () => credentials.replace(alice, credential, 0, { ...content, name: 'new' }),
       () => ledger.agents.delete(alice, agent),
-      () => credentials.delete(alice, credential),
+      () => credentials.delete(alice, credential, { unused: true }),
     ];
     let config_version = 0;
     for (const change of changes) {

@@ -141,9 +141,9 @@ describe('the service keeps what the document says', () => {
   }
 
   it('when each operation succeeds', async () => {
-    // What is deleted comes last, and an agent after its session.
+    // What is deleted comes last, an agent after its session, a credential after both.
     const last = (route: Route) =>
-      route.method === 'DELETE' ? ['/sessions/{id}', '/agent/{id}'].indexOf(route.path) + 2 : 0;
+      route.method === 'DELETE' ? ['/sessions/{id}', '/agent/{id}', '/credential/{id}'].indexOf(route.path) + 2 : 0;
     const inOrder = [...routes].sort((a, b) => last(a) - last(b));
     for (const route of inOrder) {
       const answer = await ask(route, client, ids);

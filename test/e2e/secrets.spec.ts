@@ -184,7 +184,7 @@ describe('an envelope of another row', () => {
     }
     expect(model.calls.length).toBe(calls);
     expect((await client.request('GET', `/credential/${other.credential}`)).status).toBe(200);
-    await client.ok('DELETE', `/credential/${other.credential}`);
+    await client.ok('DELETE', `/credential/${other.credential}?force=true`);
     expect(await turn(ids.session)).toContain('pong');
   });
 });

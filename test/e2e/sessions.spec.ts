@@ -81,7 +81,7 @@ describe('a deletion', () => {
 
   it('of a credential is felt by the next run, as an error with a code', async () => {
     const { session_id, credential_id } = await client.demoSession();
-    await client.ok('DELETE', `/credential/${credential_id}`);
+    await client.ok('DELETE', `/credential/${credential_id}?force=true`);
     const chat = { session_id, input: { content: 'x' } };
     expect(refusal(await client.request('POST', '/chat', chat))).toEqual([404, 'credential_not_found']);
   });

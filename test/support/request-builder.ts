@@ -51,6 +51,9 @@ const EXAMPLES: Record<string, unknown> = {
   user_id: 'alice',
 };
 
+/** Query parameters without which an operation may be refused for what other operations have made. */
+const ANYWAY: Record<string, Record<string, string>> = { 'DELETE /credential/{id}': { force: 'true' } };
+
 /** Builds the request of any operation of a document; throws for what it does not know how to fill in. */
 export class RequestBuilder {
   constructor(private readonly document: OpenApi) {}
@@ -73,7 +76,7 @@ export class RequestBuilder {
 
   private walk(route: Route, fill: (slot: Slot) => string): BuiltRequest {
     let path = route.path;
-    const query = new URLSearchParams();
+    const query = new URLSearchParams(ANYWAY[route.name]);
     for (const parameter of route.parameters ?? []) {
       const at = `${parameter.in}.${parameter.name}`;
       if (parameter.in === 'path') {

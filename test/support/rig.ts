@@ -17,6 +17,9 @@ export interface Rig {
   stop(): Promise<void>;
 }
 
+/** The servers of the tests are on this machine. */
+export const LOCAL_EGRESS = { AERIE_EGRESS_ALLOW: '127.0.0.0/8' };
+
 /** A database of its own as the environment of a service, and the way to look into it and to be rid of it. */
 export async function databaseEnv() {
   const database = await createTestDatabase();
@@ -29,10 +32,10 @@ export async function databaseEnv() {
   };
 }
 
-export async function startRig(env: Record<string, string> = {}): Promise<Rig> {
+export async function startRig(env: Record<string, string> = {}, program?: string): Promise<Rig> {
   const database = await databaseEnv();
   const all = { ...database.env, ...env };
-  const service = await startService({ env: all });
+  const service = await startService({ env: all, program });
   return {
     url: service.url,
     service,

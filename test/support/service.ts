@@ -6,12 +6,16 @@ import { makeDataFolder, removeDataFolder } from './services.js';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MAIN = join(ROOT, 'dist', 'src', 'main.js');
+/** The service with credential types of a host application. */
+export const KEYED_HOST = join(import.meta.dirname, 'keyed-host.mjs');
 
 export interface ServiceOptions {
   /** Added to an environment that is otherwise empty of the service's variables. */
   env?: Record<string, string>;
   /** Kept by the caller, to start again on it; a temporary one otherwise. */
   dataDir?: string;
+  /** Another program than the service itself, which says the same when it is ready. */
+  program?: string;
 }
 
 /** A real process of the built service on a free port. */
@@ -57,9 +61,9 @@ export async function runToExit(options: ServiceOptions): Promise<{ code: number
   return { code, output: output() };
 }
 
-async function spawnService({ env = {}, dataDir }: ServiceOptions) {
+async function spawnService({ env = {}, dataDir, program = MAIN }: ServiceOptions) {
   const folder = dataDir ?? (await makeDataFolder());
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', program], {
     // Not the project's folder: a developer's .env must not reach into tests.
     cwd: tmpdir(),
     env: {

@@ -2,12 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { ConfigError } from './config-error.js';
 import { EnvSchema, type Env, type Role } from './env.schema.js';
-
-/** The environment holds a value the service cannot start with; the message names the variable. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
+import { type OperatorCredentialEntry, readOperatorCredentials } from './operator-credentials.js';
 
 /** The validated configuration of one process, as structure. Injected by its class; nothing else reads the environment. */
 export class Config {
@@ -37,6 +34,7 @@ export class Config {
   readonly redis: { url: string | undefined; queue_url: string | undefined; interrupt_url: string | undefined };
   readonly data_dir: string;
   readonly encryption_keys: string[] | undefined;
+  readonly encryption_keys_file: string | undefined;
   readonly log_level: Env['LOG_LEVEL'];
   readonly roles: ReadonlySet<Role>;
   readonly runs: {
@@ -57,7 +55,11 @@ export class Config {
   readonly events: { max_entries: number; ttl_seconds: number };
   readonly streams: { buffer_bytes: number; heartbeat_ms: number; reauth_ms: number; max_per_tenant: number };
 
-  constructor(env: Env) {
+  constructor(
+    env: Env,
+    /** Holds secrets in the clear. */
+    readonly operator_credentials: readonly OperatorCredentialEntry[] = [],
+  ) {
     this.app = { name: env.APP_NAME, description: env.APP_DESCRIPTION, version: env.APP_VERSION ?? packageVersion() };
     this.http = {
       host: env.HOST,
@@ -88,7 +90,11 @@ export class Config {
       interrupt_url: env.INTERRUPT_REDIS_URL ?? env.REDIS_URL,
     };
     this.data_dir = resolve(env.AERIE_DATA_DIR);
+    if (env.AERIE_ENCRYPTION_KEYS && env.AERIE_ENCRYPTION_KEYS_FILE) {
+      throw new ConfigError('AERIE_ENCRYPTION_KEYS_FILE: AERIE_ENCRYPTION_KEYS is set too; choose one');
+    }
     this.encryption_keys = env.AERIE_ENCRYPTION_KEYS;
+    this.encryption_keys_file = env.AERIE_ENCRYPTION_KEYS_FILE;
     this.log_level = env.LOG_LEVEL;
     this.roles = new Set(env.AERIE_ROLES);
     this.runs = {
@@ -126,7 +132,7 @@ export function loadConfig(source: Record<string, string | undefined> = process.
   const present = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = EnvSchema.safeParse(present);
   if (!parsed.success) throw new ConfigError(describe(parsed.error, present));
-  return new Config(parsed.data);
+  return new Config(parsed.data, readOperatorCredentials(parsed.data, present));
 }
 
 /** Adds the variables of a `.env` file in the working folder; the environment itself wins. */
@@ -138,7 +144,7 @@ function describe(error: z.ZodError, source: Record<string, string | undefined>)
   return error.issues
     .map((issue) => {
       const variable = String(issue.path[0]);
-      const value = /SECRET|KEYS|URL/.test(variable) ? '' : ` (is ${JSON.stringify(source[variable])})`;
+      const value = /SECRET|KEYS|URL|CREDENTIALS/.test(variable) ? '' : ` (is ${JSON.stringify(source[variable])})`;
       return `${variable}: ${issue.message}${value}`;
     })
     .join('\n');

@@ -41,6 +41,15 @@ export const EnvSchema = z.object({
     .describe(
       'Master keys of stored secrets, 32 bytes in base64, comma separated, the first one encrypts; absent: a key file in AERIE_DATA_DIR',
     ),
+  AERIE_ENCRYPTION_KEYS_FILE: z
+    .string()
+    .optional()
+    .describe('File with the same, parted by white space, in place of AERIE_ENCRYPTION_KEYS: a mounted secret'),
+  AERIE_CREDENTIALS: z
+    .string()
+    .optional()
+    .describe('Credentials of the operator that tenants may use, a JSON list; see docs/credentials.md'),
+  AERIE_CREDENTIALS_FILE: z.string().optional().describe('File with more of them, JSON or YAML'),
   AERIE_ROLES: list
     .pipe(z.array(z.enum(ROLES)).min(1))
     .default([...ROLES])

@@ -1,17 +1,45 @@
-import { Global, Module } from '@nestjs/common';
+import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import { Vault } from './envelope.js';
-import { loadKeyRing } from './keyring.js';
+import { Database } from '../database/database.js';
+import { Resources } from '../lifecycle/resources.js';
+import { KeyChain } from './key-chain.js';
+import { KeyProvider } from './key-provider.js';
+import { type KeySettings, loadKeyRing, namesKeys } from './key-sources.js';
+import { TenantKeyPgStore } from './tenant-key.pg-store.js';
+import { TenantKeyStore } from './tenant-key.store.js';
+import { Vault } from './vault.js';
+
+/** A provider given by the host wraps; keys that the environment names as well still unwrap what they wrapped before. */
+export async function keyProvider(settings: KeySettings, given?: KeyProvider): Promise<KeyProvider> {
+  if (!given) return loadKeyRing(settings);
+  return namesKeys(settings) ? new KeyChain(given, [await loadKeyRing(settings)]) : given;
+}
 
 @Global()
-@Module({
-  providers: [
-    {
-      provide: Vault,
-      inject: [Config],
-      useFactory: async (config: Config) => new Vault(await loadKeyRing(config)),
-    },
-  ],
-  exports: [Vault],
-})
-export class CryptoModule {}
+@Module({})
+export class CryptoModule {
+  static forRoot(given?: KeyProvider): DynamicModule {
+    return {
+      module: CryptoModule,
+      providers: [
+        { provide: KeyProvider, inject: [Config], useFactory: (config: Config) => keyProvider(config, given) },
+        {
+          provide: TenantKeyStore,
+          inject: [Database],
+          useFactory: (database: Database) => new TenantKeyPgStore(database),
+        },
+        {
+          provide: Vault,
+          inject: [KeyProvider, TenantKeyStore, Resources],
+          useFactory: (provider: KeyProvider, store: TenantKeyStore, resources: Resources) =>
+            resources.start(
+              'vault',
+              () => new Vault(provider, store),
+              (vault) => vault.close(),
+            ),
+        },
+      ],
+      exports: [KeyProvider, TenantKeyStore, Vault],
+    };
+  }
+}

@@ -16,3 +16,9 @@ export const isAway = (error: unknown): boolean =>
 export const isRefused = (error: unknown): boolean => /^(2[0-3]|54)/.test(codeOf(error)) || error instanceof RangeError;
 
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505';
+
+/** The id of a credential that was named and had gone by then (`hold_named_credentials`). */
+export function missingCredential(error: unknown): string | undefined {
+  const { constraint, detail } = (error ?? {}) as { constraint?: string; detail?: string };
+  return codeOf(error) === '23503' && constraint === 'named_credential' ? detail : undefined;
+}

@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AerieError, type ErrorCode } from './errors.js';
+import { missingCredential } from '../database/failures.js';
+import { AerieError, type ErrorCode, notFound } from './errors.js';
 import { RouteTable } from './route-table.js';
 
 /** The body of every error of the native API. */
@@ -60,6 +61,8 @@ export class ErrorFilter implements ExceptionFilter {
 
   private toClientError(exception: unknown, request: FastifyRequest): AerieError {
     if (exception instanceof AerieError) return exception;
+    const missing = missingCredential(exception);
+    if (missing !== undefined) return notFound('credential', missing);
     // Nest hands Fastify's errors on as an HttpException that has the original as its cause.
     const original = exception instanceof HttpException ? exception.cause : exception;
     const known = raisedByFastify(original);

@@ -17,4 +17,6 @@ export const demoCredentialType: CredentialType<typeof DemoCredential> = {
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
   createChatModel: (_, { name }) => new DemoChatModel(name),
+  /** There is nothing that could be wrong with it. */
+  verify: () => Promise.resolve(),
 };
