@@ -24,7 +24,7 @@ export class MaskedModel implements ChatModel {
       if (!(error instanceof ModelError) || !this.secrets.some((secret) => error.message.includes(secret))) throw error;
       const message = this.secrets.reduce((text, secret) => text.replaceAll(secret, MASK), error.message);
       // Without its cause, which may say the same.
-      throw new ModelError(error.type, message, { retry_after_ms: error.options.retry_after_ms });
+      throw new ModelError(error.type, message, { ...error.options, cause: undefined });
     }
   }
 }

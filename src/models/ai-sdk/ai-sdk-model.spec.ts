@@ -1,7 +1,8 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ModelError, type ModelCall, type ModelPart } from '../../core/models/chat-model.js';
 import { AiSdkChatModel } from './ai-sdk-model.js';
+import { type AiSdkModelOptions, commonSettings } from './options.js';
 
 type Finish = Extract<LanguageModelV4StreamPart, { type: 'finish' }>;
 
@@ -25,8 +26,21 @@ interface Fake {
   cancelled: Promise<unknown>;
 }
 
+const OPTIONS: AiSdkModelOptions = {
+  namespace: 'p',
+  mapParameters: (parameters, { hasTools }) => ({
+    settings: commonSettings(parameters),
+    provider: { store: false, hasTools },
+  }),
+  media: { input_types: null, carries: [] },
+  thinking: 'signed',
+};
+
 /** A provider that takes no notice of abort signals. */
-function fake(start: (controller: ReadableStreamDefaultController<LanguageModelV4StreamPart>) => void): Fake {
+function fake(
+  start: (controller: ReadableStreamDefaultController<LanguageModelV4StreamPart>) => void,
+  options: Partial<AiSdkModelOptions> = {},
+): Fake {
   const seen: LanguageModelV4CallOptions[] = [];
   const { promise: cancelled, resolve: cancel } = Promise.withResolvers<unknown>();
   const model: LanguageModelV4 = {
@@ -40,7 +54,7 @@ function fake(start: (controller: ReadableStreamDefaultController<LanguageModelV
       return Promise.resolve({ stream: new ReadableStream({ start, cancel }) });
     },
   };
-  return { model: new AiSdkChatModel(model, { namespace: 'p', providerOptions: { store: false } }), seen, cancelled };
+  return { model: new AiSdkChatModel(model, { ...OPTIONS, ...options }), seen, cancelled };
 }
 
 function replay(...parts: LanguageModelV4StreamPart[]): Fake {
@@ -151,6 +165,19 @@ const STREAMS: [string, LanguageModelV4StreamPart[], ModelPart[]][] = [
   ],
 ];
 
+/** A provider that does not even begin to answer. */
+function silent(timeouts?: AiSdkModelOptions['timeouts']): AiSdkChatModel {
+  const model: LanguageModelV4 = {
+    specificationVersion: 'v4',
+    provider: 'fake',
+    modelId: 'm',
+    supportedUrls: {},
+    doGenerate: () => Promise.reject(new Error('not used')),
+    doStream: () => new Promise(() => undefined),
+  };
+  return new AiSdkChatModel(model, { ...OPTIONS, timeouts });
+}
+
 describe('AiSdkChatModel', () => {
   it.each(STREAMS)('streams %s', async (_, parts, expected) => {
     expect(await collect(replay(...parts, finish()))).toEqual([...expected, END]);
@@ -169,18 +196,11 @@ describe('AiSdkChatModel', () => {
   });
 
   it('maps parameters and tools', async () => {
-    const parameters = {
-      max_tokens: 5,
-      temperature: 0,
-      top_p: null,
-      top_k: 4,
-      reasoning_effort: 'low',
-      parallel_tool_calls: false,
-    };
+    const parameters = { max_tokens: 5, temperature: 0, top_p: null, top_k: 4 };
     const tools = [{ name: 'f', description: 'd', input_schema: { type: 'object' } }];
     const provider = replay(finish());
     await collect(provider, callWith({ parameters, tools, system: 's' }));
-    await collect(provider, callWith({ parameters: { parallel_tool_calls: true } }));
+    await collect(provider, callWith());
     expect(provider.seen[0]).toMatchObject({
       prompt: [{ role: 'system', content: 's' }],
       maxOutputTokens: 5,
@@ -188,10 +208,10 @@ describe('AiSdkChatModel', () => {
       topP: undefined,
       topK: 4,
       tools: [{ type: 'function', name: 'f', description: 'd', inputSchema: { type: 'object' } }],
-      providerOptions: { p: { store: false, reasoningEffort: 'low', parallelToolCalls: false } },
+      providerOptions: { p: { store: false, hasTools: true } },
     });
     expect(provider.seen[1]?.tools).toBeUndefined();
-    expect(provider.seen[1]?.providerOptions).toEqual({ p: { store: false } });
+    expect(provider.seen[1]?.providerOptions).toEqual({ p: { store: false, hasTools: false } });
   });
 
   it('ends at once when aborted, though the provider does not listen', async () => {
@@ -212,13 +232,8 @@ describe('AiSdkChatModel', () => {
   });
 
   it('ends at once when aborted before the provider answers', async () => {
-    const { model } = fake(() => undefined);
-    const silent: LanguageModelV4 = {
-      ...(model as unknown as { model: LanguageModelV4 }).model,
-      doStream: () => new Promise(() => undefined),
-    };
     const controller = new AbortController();
-    const pending = new AiSdkChatModel(silent, { namespace: 'p' })
+    const pending = silent()
       .stream(callWith({ signal: controller.signal }))
       .next();
     controller.abort('stopped');
@@ -236,5 +251,63 @@ describe('AiSdkChatModel', () => {
     }
     await provider.cancelled;
     expect(provider.seen[0]?.abortSignal?.aborted).toBe(true);
+  });
+});
+
+describe('AiSdkChatModel and a silent provider', () => {
+  const SILENCE = { name: 'ModelError', type: 'connection', retryable: true };
+  const timeouts = { first_output_ms: 1000, idle_ms: 100 };
+
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  /** Fails if it fails before the time, too. */
+  async function failsAfter(ms: number, pending: Promise<unknown>): Promise<void> {
+    let failed = false;
+    pending.catch(() => (failed = true));
+    await jest.advanceTimersByTimeAsync(ms - 1);
+    expect(failed).toBe(false);
+    await jest.advanceTimersByTimeAsync(1);
+    await expect(pending).rejects.toMatchObject(SILENCE);
+  }
+
+  it('gives up when it never answers', async () => {
+    await failsAfter(1000, silent(timeouts).stream(callWith()).next());
+  });
+
+  it('gives up when the model shows nothing, though the provider has answered', async () => {
+    const provider = fake(
+      (controller) => {
+        controller.enqueue({ type: 'stream-start', warnings: [] });
+        controller.enqueue({ type: 'text-start', id: '0' });
+      },
+      { timeouts },
+    );
+    await failsAfter(1000, provider.model.stream(callWith()).next());
+    expect(provider.seen[0]?.abortSignal?.aborted).toBe(true);
+    await provider.cancelled;
+  });
+
+  it('gives up when the stream falls silent, and counts no time in which nobody reads', async () => {
+    const provider = fake(
+      (controller) => {
+        controller.enqueue({ type: 'text-start', id: '0' });
+        controller.enqueue({ type: 'text-delta', id: '0', delta: 'a' });
+        controller.enqueue({ type: 'text-delta', id: '0', delta: 'b' });
+      },
+      { timeouts },
+    );
+    const parts = provider.model.stream(callWith());
+    expect((await parts.next()).value).toMatchObject({ type: 'text_start' });
+    await jest.advanceTimersByTimeAsync(5000);
+    expect((await parts.next()).value).toMatchObject({ delta: 'a' });
+    expect((await parts.next()).value).toMatchObject({ delta: 'b' });
+    await failsAfter(100, parts.next());
+    await provider.cancelled;
+  });
+
+  it('leaves no timer behind', async () => {
+    await collect(replay({ type: 'text-start', id: '0' }, { type: 'text-delta', id: '0', delta: 'a' }, finish()));
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -80,8 +80,8 @@ export class StreamTranslator {
   }
 
   /** To be called when the stream has ended: one that was cut off is a failure. */
-  end(): void {
-    if (!this.done) throw new ModelError('connection', 'The stream ended before the model had finished.');
+  end(): never {
+    throw new ModelError('connection', 'The stream ended before the model had finished.');
   }
 
   private open(kind: 'text' | 'thinking', id: string): ModelPart[] {

@@ -8,6 +8,7 @@ import type { ErrorType, Msg } from '../../../core/messages/message.js';
 import { type ChatModel, ModelError, type ModelCall, type ModelPart } from '../../../core/models/chat-model.js';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import { openAiCredentialType } from './openai.type.js';
+import { openAiModelOptions } from './provider-options.js';
 
 const NOW = '2026-11-20T10:00:00.000Z';
 const TOOLS = [
@@ -71,8 +72,8 @@ describe('an OpenAI-compatible server', () => {
     await mock.start();
     chat = modelAt(`${mock.url}/v1/`);
     const provider = createOpenAI({ apiKey: 'sk-test', baseURL: `${mock.url}/v1` });
-    const providerOptions = { store: false };
-    responses = new AiSdkChatModel(provider.responses('gpt-5.5'), { namespace: 'openai', providerOptions });
+    const options = openAiModelOptions({ name: 'gpt-5.5', card: null }, 'responses');
+    responses = new AiSdkChatModel(provider.responses('gpt-5.5'), options);
   });
   afterAll(() => mock.stop());
 

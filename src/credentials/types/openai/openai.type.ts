@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { OPENAI_MODELS, OPENAI_PARAMETERS } from './cards.js';
+import { openAiModelOptions } from './provider-options.js';
+import { verifyOpenAi } from './verify.js';
 
 /** Given explicitly, since the provider package would otherwise let OPENAI_BASE_URL of the process send tenants' keys elsewhere. */
 const OPENAI_URL = 'https://api.openai.com/v1';
@@ -37,20 +39,18 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
   schema: OpenAiCredential,
   models: { parameters: OPENAI_PARAMETERS, chat: OPENAI_MODELS, embedding: [], tts: [] },
   allowsUnlistedModels: true,
-  createChatModel({ api_key, organization, base_url }, { name }, { fetch }) {
+  createChatModel({ api_key, organization, base_url }, model, { fetch }) {
     const provider = createOpenAI({
       apiKey: api_key,
       baseURL: base_url ?? OPENAI_URL,
       ...(organization && { organization }),
       fetch,
     });
-    if (base_url || speaks(name)) return new AiSdkChatModel(provider.chat(name), { namespace: 'openai' });
-    return new AiSdkChatModel(provider.responses(name), {
-      namespace: 'openai',
-      // Conversations are ours to keep: nothing is to be stored at OpenAI.
-      providerOptions: { store: false },
-    });
+    const api = base_url || speaks(model.name) ? 'chat' : 'responses';
+    return new AiSdkChatModel(provider[api](model.name), openAiModelOptions(model, api));
   },
+  verify: ({ base_url, ...data }, access, signal) =>
+    verifyOpenAi({ ...data, base_url: base_url ?? OPENAI_URL }, access, signal),
 };
 
 /** Audio models are served by Chat Completions only. */
