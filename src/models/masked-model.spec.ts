@@ -24,11 +24,12 @@ async function errorOf(model: MaskedModel): Promise<unknown> {
 it('takes the secret out of what a server says, and keeps the class', async () => {
   const original = new ModelError('authentication', 'Incorrect API key: sk-canary', {
     retry_after_ms: 5,
+    retryable: true,
     cause: 'sk-canary',
   });
   const error = (await errorOf(failing(original))) as ModelError;
   expect(error).toMatchObject({ type: 'authentication', message: 'Incorrect API key: [redacted]' });
-  expect([error.cause, error.options.retry_after_ms]).toEqual([undefined, 5]);
+  expect([error.cause, error.options.retry_after_ms, error.retryable]).toEqual([undefined, 5, true]);
 });
 
 it('passes every other error on as it is', async () => {

@@ -1,4 +1,4 @@
-import type { JSONObject } from '@ai-sdk/provider';
+import type { JSONObject, JSONValue } from '@ai-sdk/provider';
 import type { MediaRules } from './media.js';
 
 /** Request parameters as they were validated against the model's card. Null stands for "not set". */
@@ -65,6 +65,6 @@ export function flagOf(value: unknown): boolean | undefined {
 }
 
 /** Without the keys that are not set: a package takes `undefined` for a faulty value here and there, and JSON has no place for it. */
-export function present(options: Record<string, JSONObject[string] | undefined>): JSONObject {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as JSONObject;
+export function present(options: Record<string, JSONValue | undefined>): JSONObject {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -78,7 +78,7 @@ export class RequestScope {
     this.closed = true;
     clearTimeout(this.timer);
     this.outer.removeEventListener('abort', this.abort);
-    this.ended.reject(reason as Error);
+    this.ended.reject(reason);
     this.controller.abort(reason);
     this.cancelReader(reason);
   }

@@ -13,7 +13,7 @@ export type OpenAiApi = 'responses' | 'chat';
 
 const DOCUMENTS = ['image/*', 'application/pdf'];
 
-/** `azure` reads the same options under its own name. */
+/** `namespace`: Azure takes the same options, in part under its own name. */
 export function openAiModelOptions(
   { card }: ModelRef,
   api: OpenAiApi,
