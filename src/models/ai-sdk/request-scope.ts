@@ -79,8 +79,8 @@ export class RequestScope {
     clearTimeout(this.timer);
     this.outer.removeEventListener('abort', this.abort);
     this.ended.reject(reason);
-    this.controller.abort(reason);
     this.cancelReader(reason);
+    this.controller.abort(reason);
   }
 
   /** Settles a pending read at once. That cancelling may fail does not matter: nobody reads on. */

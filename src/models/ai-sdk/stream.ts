@@ -1,4 +1,5 @@
 import type {
+  LanguageModelV4FinishReason,
   LanguageModelV4StreamPart,
   LanguageModelV4ToolCall,
   LanguageModelV4Usage,
@@ -72,7 +73,7 @@ export class StreamTranslator {
       case 'error':
         throw toModelError(part.error);
       case 'finish':
-        return this.finish(part.finishReason.unified, part.usage);
+        return this.finish(part.finishReason, part.usage);
       default:
         // Warnings, sources, raw chunks and the like; also kinds that a newer provider may invent.
         return [];
@@ -108,9 +109,12 @@ export class StreamTranslator {
     return parts;
   }
 
-  private finish(reason: string, usage: LanguageModelV4Usage): ModelPart[] {
-    if (reason === 'interrupted') throw new ModelError('connection', 'The model was cut off before it had finished.');
-    if (reason === 'error') throw new ModelError('upstream', 'The model ended with an error.');
+  private finish({ unified, raw }: LanguageModelV4FinishReason, usage: LanguageModelV4Usage): ModelPart[] {
+    // Many packages take the end of the stream for the end of the answer; that the provider gave no reason for it tells them apart.
+    if (unified === 'interrupted' || (unified === 'other' && raw === undefined)) {
+      throw new ModelError('connection', 'The model was cut off before it had finished.');
+    }
+    if (unified === 'error') throw new ModelError('upstream', 'The model ended with an error.');
     this.done = true;
     const parts: ModelPart[] = [];
     for (const [id, { metadata }] of this.calls) parts.push({ type: 'tool_call_end', id, ...keep(metadata) });

@@ -14,7 +14,7 @@ export function ollamaFetch(fetch: Fetch): Fetch {
     const streams = response.headers.get('content-type')?.includes('ndjson') === true;
     if (!response.ok || response.body === null || !streams) return response;
     const { status, statusText, headers } = response;
-    return new Response(response.body.pipeThrough(checked()), { status, statusText, headers });
+    return new Response(checked(response.body), { status, statusText, headers });
   };
 }
 
@@ -26,35 +26,75 @@ function withTexts(body: string): string {
   return JSON.stringify({ ...request, messages });
 }
 
-function checked(): TransformStream<Uint8Array, Uint8Array> {
-  const decoder = new TextDecoder();
-  let open = '';
-  let done = false;
-  const look = (line: string): void => {
-    if (line.trim() === '') return;
-    const { error, done: last } = parse(line);
-    if (error !== undefined)
-      throw new ModelError('upstream', typeof error === 'string' ? error : JSON.stringify(error));
-    done ||= last === true;
-  };
-  return new TransformStream({
-    transform(chunk, controller) {
-      const lines = (open + decoder.decode(chunk, { stream: true })).split('\n');
-      open = lines.pop() ?? '';
-      for (const line of lines) look(line);
-      controller.enqueue(chunk);
+/** The same bytes up to the line that is wrong; then the failure, once what came before it was read. */
+function checked(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  const lines = new Lines();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        lines.check();
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(lines.push(value));
+        const last = lines.end();
+        if (last.length > 0) controller.enqueue(last);
+        controller.close();
+      },
+      // The package cancels without looking at the outcome; a rejection would be nobody's, and end the process.
+      cancel: (reason) => reader.cancel(reason).catch(() => undefined),
     },
-    flush() {
-      look(open);
-      if (!done) throw new ModelError('connection', 'The stream ended before the model had finished.');
-    },
-  });
+    { highWaterMark: 0 },
+  );
 }
 
+/** Parts what comes into lines and looks at each. */
+class Lines {
+  private readonly decoder = new TextDecoder();
+  private readonly encoder = new TextEncoder();
+  private open = '';
+  private done = false;
+  private failure: ModelError | undefined;
+
+  /** The complete lines that are well, ready to be passed on. */
+  push(chunk: Uint8Array): Uint8Array {
+    const lines = (this.open + this.decoder.decode(chunk, { stream: true })).split('\n');
+    this.open = lines.pop() ?? '';
+    const well: string[] = [];
+    for (const line of lines) {
+      if (!this.look(line)) break;
+      well.push(`${line}\n`);
+    }
+    return this.encoder.encode(well.join(''));
+  }
+
+  check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** What was left without a line break. */
+  end(): Uint8Array {
+    const rest = this.push(this.encoder.encode('\n'));
+    if (!this.done) this.failure ??= new ModelError('connection', 'The stream ended before the model had finished.');
+    this.check();
+    return rest;
+  }
+
+  private look(line: string): boolean {
+    if (line.trim() === '') return true;
+    const { error, done } = parse(line);
+    if (error !== undefined) {
+      this.failure = new ModelError('upstream', typeof error === 'string' ? error : 'The model ended with an error.');
+    }
+    this.done ||= done === true;
+    return error === undefined;
+  }
+}
+
+/** A line that is no JSON is an error, too. */
 function parse(line: string): { error?: unknown; done?: unknown } {
   try {
     return JSON.parse(line) as { error?: unknown; done?: unknown };
   } catch {
-    throw new ModelError('upstream', 'The answer is not JSON.');
+    return { error: 'The answer is not JSON.' };
   }
 }
