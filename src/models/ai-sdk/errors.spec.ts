@@ -95,6 +95,8 @@ describe('toModelError', () => {
     expect(error.cause).toBeUndefined();
     expect(error.message).toBe('HTTP 500: said no');
     expect(JSON.stringify(error)).not.toContain('tenant');
+    const garbage = toModelError(new JSONParseError({ text: 'what a tenant said', cause: new Error('x') }));
+    expect(`${garbage.message} ${JSON.stringify(garbage)}`).not.toContain('tenant');
   });
 });
 

@@ -142,14 +142,7 @@ function classWithoutStatus(error: unknown): ErrorType {
   ) {
     return 'invalid_request';
   }
-  if (
-    JSONParseError.isInstance(error) ||
-    TypeValidationError.isInstance(error) ||
-    InvalidResponseDataError.isInstance(error) ||
-    EmptyResponseBodyError.isInstance(error)
-  ) {
-    return 'upstream';
-  }
+  if (isUnreadable(error) || EmptyResponseBodyError.isInstance(error)) return 'upstream';
   if (APICallError.isInstance(error)) return error.statusCode === undefined ? 'connection' : 'upstream';
   return 'unknown';
 }
@@ -165,7 +158,17 @@ function answerOf(error: unknown): FailedAnswer | undefined {
   return { status, body: error };
 }
 
+/** These say what they could not read, which is what the model said. */
+function isUnreadable(error: unknown): boolean {
+  return (
+    JSONParseError.isInstance(error) ||
+    TypeValidationError.isInstance(error) ||
+    InvalidResponseDataError.isInstance(error)
+  );
+}
+
 function messageOf(error: unknown): string {
+  if (isUnreadable(error)) return 'The provider answered in a form that is not known.';
   const given = typeof error === 'object' && error !== null && 'message' in error ? error.message : error;
   return (typeof given === 'string' && given !== '' ? given : 'The provider gave no reason.').slice(0, MAX_MESSAGE);
 }
