@@ -28,6 +28,11 @@ beforeAll(async () => {
   const [first, later] = [{ hasToolResult: false }, { hasToolResult: true }];
   mock.on({ userMessage: 'compute', ...first }, { toolCalls: [{ name: 'weather', arguments: '{}', id: 'call_1' }] });
   mock.on({ userMessage: 'compute', ...later }, { content: 'Sunny.' });
+  mock.on(
+    { userMessage: 'ponder', ...first },
+    { toolCalls: [{ name: 'weather', arguments: '{}', id: 'call_1' }], reasoning: 'Six times seven.' },
+  );
+  mock.on({ userMessage: 'ponder', ...later }, { content: 'Sunny.' });
   // Each provider meets the rate limit once.
   let busy = false;
   const predicate = (words: string) => (req: ChatCompletionRequest) => JSON.stringify(req.messages).includes(words);
@@ -46,6 +51,19 @@ afterAll(() => mock.stop());
 
 /** Chat Completions of OpenAI itself tell no thoughts. */
 const SILENT: readonly ProviderName[] = ['openai_chat', 'azure_openai_dated'];
+/** As plain text, as a summary or with a signature; the others tell no thoughts, or take none back without a signature. */
+const GIVEN_BACK: readonly ProviderName[] = [
+  'openai_responses',
+  'azure_openai',
+  'xai',
+  'anthropic',
+  'dashscope',
+  'deepseek',
+  'moonshot',
+  'ollama',
+  'bedrock',
+];
+
 /** Where the mock does not write what the provider documents: the status of each item with xAI, the name of the field with Ollama. */
 const MENDED: Partial<Record<ProviderName, [string, string]>> = {
   xai: ['"type":"reasoning"', '"type":"reasoning","status":"completed"'],
@@ -101,6 +119,13 @@ describe.each(PROVIDER_NAMES)('%s', (provider) => {
     expect(sent.at(-1)).toContain('It is sunny.');
   });
 
+  it('gives the thinking that led to a call back to who wants it', async () => {
+    const events = await collect(requestOf(model(), 'ponder', undefined, { thinking_enable: true }), undefined, );
+    expect(outline(events).at(-1)).toBe('REPLY_END completed');
+    expect(sent.at(-1)).toContain('It is sunny.');
+    expect(sent.at(-1)?.includes('Six times seven.')).toBe(GIVEN_BACK.includes(provider));
+  });
+
   it('is tried again in a reply, and succeeds', async () => {
     const events = await collect(requestOf(model(), 'busy'));
     expect(outline(events).at(-1)).toBe('REPLY_END completed');
@@ -134,8 +159,14 @@ async function* sunny(): AsyncGenerator<ToolChunk> {
   yield { type: 'text', text: 'It is sunny.' };
 }
 
-function requestOf(model: ChatModel, words: string, fallback?: ChatModel): ReplyRequest {
+function requestOf(
+  model: ChatModel,
+  words: string,
+  fallback?: ChatModel,
+  parameters: Record<string, unknown> = {},
+): ReplyRequest {
   return request(model, {
+    model: { model, parameters },
     history: [message('user', text(words))],
     tools: [tool('weather', sunny)],
     fallback: fallback === undefined ? null : { model: fallback, parameters: {} },

@@ -127,7 +127,7 @@ describe.each(SHAPES)('%s', (provider, wire) => {
       [Symbol.asyncIterator]();
     let pending = parts.next();
     if (when === 'in mid-stream') {
-      while ((await pending).value?.type !== 'text_delta') pending = parts.next();
+      for (let step = await pending; step.done !== true && step.value.type !== 'text_delta';) step = await parts.next();
       pending = parts.next();
     }
     await arrived.promise;

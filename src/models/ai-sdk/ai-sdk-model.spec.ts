@@ -115,6 +115,30 @@ const STREAMS: [string, LanguageModelV4StreamPart[], ModelPart[]][] = [
     ],
   ],
   [
+    'what a provider wants back, wherever in the block it says so',
+    [
+      { type: 'reasoning-start', id: '0', providerMetadata: { p: { item: 'i' } } },
+      { type: 'reasoning-delta', id: '0', delta: 'hm' },
+      { type: 'reasoning-delta', id: '0', delta: '', providerMetadata: meta },
+      { type: 'reasoning-end', id: '0' },
+      { type: 'reasoning-start', id: '1', providerMetadata: { p: { redacted: 'x' } } },
+      { type: 'reasoning-end', id: '1' },
+      { type: 'text-start', id: '0', providerMetadata: { p: { item: 't' } } },
+      { type: 'text-delta', id: '0', delta: 'hi', providerMetadata: meta },
+      { type: 'text-end', id: '0' },
+    ],
+    [
+      { type: 'thinking_start', id: '0' },
+      { type: 'thinking_delta', id: '0', delta: 'hm' },
+      { type: 'thinking_end', id: '0', metadata: { provider_options: { p: { item: 'i', sig: 's' } } } },
+      { type: 'thinking_start', id: '1' },
+      { type: 'thinking_end', id: '1', metadata: { provider_options: { p: { redacted: 'x' } } } },
+      { type: 'text_start', id: '0' },
+      { type: 'text_delta', id: '0', delta: 'hi' },
+      { type: 'text_end', id: '0', metadata: { provider_options: { p: { item: 't', sig: 's' } } } },
+    ],
+  ],
+  [
     'a streamed call',
     [
       { type: 'tool-input-start', id: '1', toolName: 'f' },

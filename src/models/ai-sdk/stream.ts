@@ -17,11 +17,14 @@ interface OpenCall {
   metadata: SharedV4ProviderMetadata | undefined;
 }
 
+type BlockPart = Extract<LanguageModelV4StreamPart, { type: `${'text' | 'reasoning'}-${'start' | 'delta' | 'end'}` }>;
+
 /** Translates the stream of one model call, part by part. */
 export class StreamTranslator {
   private readonly calls = new Map<string, OpenCall>();
   /** Blocks that were announced but have shown nothing yet; one that stays empty is dropped. */
   private readonly unopened = new Set<string>();
+  private readonly notes = new Map<string, SharedV4ProviderMetadata>();
   private done = false;
 
   get finished(): boolean {
@@ -33,21 +36,27 @@ export class StreamTranslator {
       case 'text-start':
       case 'reasoning-start':
         this.unopened.add(blockKey(part.type, part.id));
+        this.note(part);
         return [];
       case 'text-delta':
+        if (part.providerMetadata !== undefined) this.note(part);
         if (part.delta === '') return [];
         return [...this.open('text', part.id), { type: 'text_delta', id: part.id, delta: part.delta }];
       case 'reasoning-delta':
+        if (part.providerMetadata !== undefined) this.note(part);
         if (part.delta === '') return [];
         return [...this.open('thinking', part.id), { type: 'thinking_delta', id: part.id, delta: part.delta }];
-      case 'text-end':
+      case 'text-end': {
+        const metadata = this.noted(part);
         if (this.unopened.delete(blockKey(part.type, part.id))) return [];
-        return [{ type: 'text_end', id: part.id, ...keep(part.providerMetadata) }];
+        return [{ type: 'text_end', id: part.id, ...keep(metadata) }];
+      }
       case 'reasoning-end': {
+        const metadata = this.noted(part);
         // Encrypted reasoning has no text, but the provider wants it back.
-        const hidden = part.providerMetadata === undefined ? [] : this.open('thinking', part.id);
+        const hidden = metadata === undefined ? [] : this.open('thinking', part.id);
         if (this.unopened.delete(blockKey(part.type, part.id))) return [];
-        return [...hidden, { type: 'thinking_end', id: part.id, ...keep(part.providerMetadata) }];
+        return [...hidden, { type: 'thinking_end', id: part.id, ...keep(metadata) }];
       }
       case 'tool-input-start':
         if (part.providerExecuted === true) return [];
@@ -83,6 +92,23 @@ export class StreamTranslator {
   /** To be called when the stream has ended: one that was cut off is a failure. */
   end(): never {
     throw new ModelError('connection', 'The stream ended before the model had finished.');
+  }
+
+  /** Providers say what they want back with a block at its start, its end or between (a signature comes with an empty delta). */
+  private note({ type, id, providerMetadata }: BlockPart): void {
+    if (providerMetadata === undefined) return;
+    const key = blockKey(type, id);
+    const known: SharedV4ProviderMetadata = { ...this.notes.get(key) };
+    for (const [name, said] of Object.entries(providerMetadata)) known[name] = { ...known[name], ...said };
+    this.notes.set(key, known);
+  }
+
+  private noted(part: BlockPart): SharedV4ProviderMetadata | undefined {
+    this.note(part);
+    const key = blockKey(part.type, part.id);
+    const metadata = this.notes.get(key);
+    this.notes.delete(key);
+    return metadata;
   }
 
   private open(kind: 'text' | 'thinking', id: string): ModelPart[] {
