@@ -21,6 +21,7 @@ import { geminiModelOptions } from '../../src/credentials/types/gemini/provider-
 import { moonshotModelOptions } from '../../src/credentials/types/moonshot/provider-options.js';
 import { ollamaFetch } from '../../src/credentials/types/ollama/ollama-fetch.js';
 import { ollamaModelOptions } from '../../src/credentials/types/ollama/provider-options.js';
+import { OPENAI_AUDIO_NAME, openAiAudioModelOptions } from '../../src/credentials/types/openai/audio-options.js';
 import { openAiModelOptions } from '../../src/credentials/types/openai/provider-options.js';
 import {
   OPENAI_COMPATIBLE_NAME,
@@ -55,6 +56,14 @@ export const PROVIDERS = {
     make: (baseURL, ref, fetch) => ({
       model: createOpenAI({ apiKey, baseURL, fetch }).chat(ref.name),
       options: openAiModelOptions(ref, 'chat'),
+    }),
+  },
+  openai_audio: {
+    path: '/v1',
+    model: 'gpt-audio-mini',
+    make: (baseURL, ref, fetch) => ({
+      model: createOpenAICompatible({ name: OPENAI_AUDIO_NAME, apiKey, baseURL, includeUsage: true, fetch })(ref.name),
+      options: openAiAudioModelOptions(ref),
     }),
   },
   azure_openai: {

@@ -103,11 +103,11 @@ describe.each(PROVIDER_NAMES)('%s', (provider) => {
     ]);
   });
 
-  it('sees an image', async () => {
+  it('sees an image, if it can', async () => {
     const image = file({ type: 'base64', data: PIXEL, media_type: 'image/png' });
     const said = await listen(model(), callOf({ messages: [message('user', text('picture'), image)] }));
     expect(said.text).toBe('One pixel.');
-    expect(sent.at(-1)).toContain(PIXEL);
+    expect(sent.at(-1)?.includes(PIXEL)).toBe(provider !== 'openai_audio');
   });
 
   it('calls a tool in a reply, and answers with its result', async () => {

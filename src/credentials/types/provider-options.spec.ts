@@ -27,6 +27,12 @@ const PLAIN = { max_tokens: 5000, temperature: 0.5, top_p: 0.9 };
 type Case = [provider: ProviderName, parameters: object, expected: object, model?: string];
 
 const CASES: Case[] = [
+  [
+    'openai_audio',
+    { ...SAMPLING, voice: 'nova' },
+    { ...PLAIN, modalities: ['text', 'audio'], audio: { voice: 'nova', format: 'pcm16' } },
+  ],
+  ['openai_audio', {}, { audio: { voice: 'alloy', format: 'pcm16' } }],
   ['openai_chat', SAMPLING, PLAIN],
   ['openai_chat', { parallel_tool_calls: false }, { parallel_tool_calls: false }],
   [

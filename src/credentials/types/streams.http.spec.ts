@@ -139,6 +139,41 @@ describe.each(SHAPES)('%s', (provider, wire) => {
   });
 });
 
+it('hears what a model says: its words as they come, its voice as a file', async () => {
+  const spoken = (audio: object, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'c', created: 1, model: 'm', choices: [{ index: 0, delta: { audio }, finish_reason }] })}\n\n`;
+  const pcm = [Buffer.from([1, 2, 3, 4]), Buffer.from([5, 6])];
+  server.answer = (response) => {
+    begin(response, WIRES.chat, [
+      spoken({ id: 'audio_1', transcript: 'Good ' }),
+      ...pcm.map((it) => spoken({ data: it.toString('base64') })),
+      spoken({ transcript: 'day.' }),
+      spoken({ expires_at: 1 }, 'stop'),
+      'data: [DONE]\n\n',
+    ]);
+    response.end();
+  };
+  const parts = [];
+  for await (const part of modelAt('openai_audio', server.url).stream(callOf())) parts.push(part);
+  expect(parts.slice(0, 4).map((it) => [it.type, 'delta' in it ? it.delta : ''])).toEqual([
+    ['text_start', ''],
+    ['text_delta', 'Good '],
+    ['text_delta', 'day.'],
+    ['text_end', ''],
+  ]);
+  const [, , , , sound, end] = parts;
+  expect([parts.length, end?.type]).toEqual([6, 'finish']);
+  if (sound?.type !== 'data') throw new Error('no sound');
+  const wav = Buffer.from(sound.data, 'base64');
+  expect([sound.media_type, wav.toString('latin1', 0, 4), wav.readUInt32LE(24), wav.readUInt32LE(40)]).toEqual([
+    'audio/wav',
+    'RIFF',
+    24_000,
+    6,
+  ]);
+  expect(wav.subarray(44)).toEqual(Buffer.concat(pcm));
+});
+
 /** A model whose reader has the server do something once the first delta has arrived. */
 function interfering(provider: ProviderName, begun: Promise<() => void>): ReturnType<typeof modelAt> {
   const model = modelAt(provider, server.url);

@@ -24,7 +24,7 @@ export class AiSdkChatModel implements ChatModel {
     const request = new RequestScope(call.signal, this.options.timeouts ?? DEFAULT_TIMEOUTS);
     try {
       await request.open(this.model.doStream(await this.callOptions(call, request.signal)));
-      const translator = new StreamTranslator();
+      const translator = new StreamTranslator(this.options.raw?.());
       while (!translator.finished) {
         const part = await request.read();
         if (part === undefined) return translator.end();
@@ -50,6 +50,7 @@ export class AiSdkChatModel implements ChatModel {
       ...settings,
       ...(hasTools && { tools: call.tools.map(toFunctionTool), toolChoice: { type: 'auto' } }),
       providerOptions: { [namespace]: provider },
+      ...(this.options.raw !== undefined && { includeRawChunks: true }),
       abortSignal,
     };
   }

@@ -1,4 +1,5 @@
 import type { JSONObject, JSONValue } from '@ai-sdk/provider';
+import type { ModelPart } from '../../core/models/chat-model.js';
 import type { MediaRules } from './media.js';
 
 /** Request parameters as they were validated against the model's card. Null stands for "not set". */
@@ -40,6 +41,15 @@ export interface AiSdkModelOptions {
    */
   readonly thinking: 'signed' | 'all';
   readonly timeouts?: ModelTimeouts;
+  /** For what the package does not pass on. A reader serves one call; with one, the package hands out every chunk twice. */
+  readonly raw?: () => RawReader;
+}
+
+/** Reads the provider's own chunks. */
+export interface RawReader {
+  read(chunk: unknown): ModelPart[];
+  /** What is left to be said when the model has finished. */
+  end(): ModelPart[];
 }
 
 /** The settings that go by the same name with every provider. */

@@ -9,6 +9,7 @@ import type { Metadata } from '../../core/messages/block.js';
 import type { Usage } from '../../core/messages/message.js';
 import { ModelError, type ModelPart } from '../../core/models/chat-model.js';
 import { toModelError } from './errors.js';
+import type { RawReader } from './options.js';
 
 interface OpenCall {
   streamed: string;
@@ -26,6 +27,8 @@ export class StreamTranslator {
   private readonly unopened = new Set<string>();
   private readonly notes = new Map<string, SharedV4ProviderMetadata>();
   private done = false;
+
+  constructor(private readonly raw?: RawReader) {}
 
   get finished(): boolean {
     return this.done;
@@ -79,12 +82,14 @@ export class StreamTranslator {
         return part.data.type === 'data'
           ? [{ type: 'data', media_type: part.mediaType, data: toBase64(part.data.data) }]
           : [];
+      case 'raw':
+        return this.raw?.read(part.rawValue) ?? [];
       case 'error':
         throw toModelError(part.error);
       case 'finish':
         return this.finish(part.finishReason, part.usage);
       default:
-        // Warnings, sources, raw chunks and the like; also kinds that a newer provider may invent.
+        // Warnings, sources and the like; also kinds that a newer provider may invent.
         return [];
     }
   }
@@ -145,6 +150,7 @@ export class StreamTranslator {
     const parts: ModelPart[] = [];
     for (const [id, { metadata }] of this.calls) parts.push({ type: 'tool_call_end', id, ...keep(metadata) });
     this.calls.clear();
+    parts.push(...(this.raw?.end() ?? []));
     parts.push({ type: 'finish', usage: toUsage(usage) });
     return parts;
   }
