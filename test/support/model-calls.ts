@@ -1,4 +1,4 @@
-import type { ContentBlock, DataBlock, DataSource } from '../../src/core/messages/block.js';
+import type { ContentBlock, DataBlock, DataSource, TextBlock } from '../../src/core/messages/block.js';
 import type { Msg, Usage } from '../../src/core/messages/message.js';
 import { type ChatModel, ModelError, type ModelCall, type ModelPart } from '../../src/core/models/chat-model.js';
 
@@ -10,7 +10,7 @@ export const TOOLS = [
   { name: 'time', description: 'Time of a city', input_schema: { type: 'object', properties: {} } },
 ];
 
-export const text = (value: string): ContentBlock => ({ type: 'text', id: 't', text: value, ...span });
+export const text = (value: string): TextBlock => ({ type: 'text', id: 't', text: value, ...span });
 export const file = (source: DataSource, name: string | null = null): DataBlock => ({
   type: 'data',
   id: 'd',

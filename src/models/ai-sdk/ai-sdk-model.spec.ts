@@ -1,5 +1,5 @@
 import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4StreamPart } from '@ai-sdk/provider';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { ModelError, type ModelCall, type ModelPart } from '../../core/models/chat-model.js';
 import { AiSdkChatModel } from './ai-sdk-model.js';
 import { type AiSdkModelOptions, commonSettings } from './options.js';
@@ -275,63 +275,5 @@ describe('AiSdkChatModel', () => {
     }
     await provider.cancelled;
     expect(provider.seen[0]?.abortSignal?.aborted).toBe(true);
-  });
-});
-
-describe('AiSdkChatModel and a silent provider', () => {
-  const SILENCE = { name: 'ModelError', type: 'connection', retryable: true };
-  const timeouts = { first_output_ms: 1000, idle_ms: 100 };
-
-  beforeEach(() => void jest.useFakeTimers());
-  afterEach(() => void jest.useRealTimers());
-
-  /** Fails if it fails before the time, too. */
-  async function failsAfter(ms: number, pending: Promise<unknown>): Promise<void> {
-    let failed = false;
-    pending.catch(() => (failed = true));
-    await jest.advanceTimersByTimeAsync(ms - 1);
-    expect(failed).toBe(false);
-    await jest.advanceTimersByTimeAsync(1);
-    await expect(pending).rejects.toMatchObject(SILENCE);
-  }
-
-  it('gives up when it never answers', async () => {
-    await failsAfter(1000, silent(timeouts).stream(callWith()).next());
-  });
-
-  it('gives up when the model shows nothing, though the provider has answered', async () => {
-    const provider = fake(
-      (controller) => {
-        controller.enqueue({ type: 'stream-start', warnings: [] });
-        controller.enqueue({ type: 'text-start', id: '0' });
-      },
-      { timeouts },
-    );
-    await failsAfter(1000, provider.model.stream(callWith()).next());
-    expect(provider.seen[0]?.abortSignal?.aborted).toBe(true);
-    await provider.cancelled;
-  });
-
-  it('gives up when the stream falls silent, and counts no time in which nobody reads', async () => {
-    const provider = fake(
-      (controller) => {
-        controller.enqueue({ type: 'text-start', id: '0' });
-        controller.enqueue({ type: 'text-delta', id: '0', delta: 'a' });
-        controller.enqueue({ type: 'text-delta', id: '0', delta: 'b' });
-      },
-      { timeouts },
-    );
-    const parts = provider.model.stream(callWith());
-    expect((await parts.next()).value).toMatchObject({ type: 'text_start' });
-    await jest.advanceTimersByTimeAsync(5000);
-    expect((await parts.next()).value).toMatchObject({ delta: 'a' });
-    expect((await parts.next()).value).toMatchObject({ delta: 'b' });
-    await failsAfter(100, parts.next());
-    await provider.cancelled;
-  });
-
-  it('leaves no timer behind', async () => {
-    await collect(replay({ type: 'text-start', id: '0' }, { type: 'text-delta', id: '0', delta: 'a' }, finish()));
-    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -48,8 +48,8 @@ export class SpokenAnswer implements RawReader {
 }
 
 function spokenIn(chunk: unknown): Spoken | undefined {
-  const { choices } = (chunk ?? {}) as { choices?: readonly ({ delta?: { audio?: Spoken | null } | null } | null)[] };
-  return Array.isArray(choices) ? ((choices as NonNullable<typeof choices>)[0]?.delta?.audio ?? undefined) : undefined;
+  const { choices } = (chunk ?? {}) as { choices?: readonly { delta?: { audio?: Spoken | null } | null }[] | null };
+  return choices?.[0]?.delta?.audio ?? undefined;
 }
 
 /** RIFF header of uncompressed sound. */

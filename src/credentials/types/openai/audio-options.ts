@@ -3,7 +3,7 @@ import { SpokenAnswer } from '../../../models/ai-sdk/spoken-answer.js';
 import type { ModelRef } from '../credential-type.js';
 
 /** The `name` under which the package for compatible servers passes on what it does not know. */
-export const OPENAI_AUDIO_NAME = 'openaiAudio';
+export const OPENAI_AUDIO_NAME = 'openai';
 const DEFAULT_VOICE = 'alloy';
 
 /**

@@ -1,7 +1,9 @@
 import { createOpenAI } from '@ai-sdk/openai';
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { z } from 'zod';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
+import { OPENAI_AUDIO_NAME, openAiAudioModelOptions } from './audio-options.js';
 import { OPENAI_MODELS, OPENAI_PARAMETERS } from './cards.js';
 import { openAiModelOptions } from './provider-options.js';
 import { verifyOpenAi } from './verify.js';
@@ -40,13 +42,14 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
   models: { parameters: OPENAI_PARAMETERS, chat: OPENAI_MODELS, embedding: [], tts: [] },
   allowsUnlistedModels: true,
   createChatModel({ api_key, organization, base_url }, model, { fetch }) {
-    const provider = createOpenAI({
-      apiKey: api_key,
-      baseURL: base_url ?? OPENAI_URL,
-      ...(organization && { organization }),
-      fetch,
-    });
-    const api = base_url || speaks(model.name) ? 'chat' : 'responses';
+    const settings = { apiKey: api_key, baseURL: base_url ?? OPENAI_URL, fetch };
+    if (!base_url && speaks(model.name)) {
+      const headers: Record<string, string> = organization ? { 'OpenAI-Organization': organization } : {};
+      const provider = createOpenAICompatible({ ...settings, name: OPENAI_AUDIO_NAME, headers, includeUsage: true });
+      return new AiSdkChatModel(provider(model.name), openAiAudioModelOptions(model));
+    }
+    const provider = createOpenAI({ ...settings, ...(organization && { organization }) });
+    const api = base_url ? 'chat' : 'responses';
     return new AiSdkChatModel(provider[api](model.name), openAiModelOptions(model, api));
   },
   verify: ({ base_url, ...data }, access, signal) =>
