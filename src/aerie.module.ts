@@ -10,9 +10,8 @@ import type { Authenticator } from './auth/authenticator.js';
 import { AUDITED } from './auth/policy.audit.js';
 import { CredentialEntity } from './credentials/credential.entity.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import { BUILT_IN_CREDENTIAL_TYPES } from './credentials/types/built-in.js';
 import { type CredentialType, CredentialTypeRegistry } from './credentials/types/credential-type.js';
-import { demoCredentialType } from './credentials/types/demo/demo.type.js';
-import { openAiCredentialType } from './credentials/types/openai/openai.type.js';
 import { EventsModule } from './events/events.module.js';
 import type { InterruptBackend } from './interrupts/interrupt-backend.js';
 import { InterruptsModule } from './interrupts/interrupts.module.js';
@@ -93,7 +92,7 @@ for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
 @Module({})
 class FoundationModule {
   static forRoot(options: AerieOptions): DynamicModule {
-    const types = [demoCredentialType, openAiCredentialType, ...(options.credentialTypes ?? [])];
+    const types = [...BUILT_IN_CREDENTIAL_TYPES, ...(options.credentialTypes ?? [])];
     return {
       module: FoundationModule,
       providers: [

@@ -36,7 +36,7 @@ export async function createApp(options: AerieOptions = {}): Promise<NestFastify
     app.enableCors({
       origin: config.http.cors_origins.includes('*') ? true : config.http.cors_origins,
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      exposedHeaders: ['x-request-id', 'retry-after'],
+      exposedHeaders: ['x-request-id', 'retry-after', 'warning'],
     });
   }
   serveDocs(app, config);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listOf } from '../platform/http/wire.js';
 import { ChatModelConfig } from '../models/chat-model-config.schema.js';
+import { ModelWarnings } from '../models/model-warning.schema.js';
 
 /** Fields without their defaults: a PATCH must not fill in what it does not name. */
 const ContextFields = {
@@ -96,4 +97,8 @@ export const AgentView = z
 export type AgentView = z.infer<typeof AgentView>;
 
 export const AgentList = listOf('agents', AgentView).meta({ id: 'AgentList' });
-export const AgentCreated = z.object({ agent_id: z.uuid() }).meta({ id: 'AgentCreated' });
+export const AgentCreated = z.object({ agent_id: z.uuid(), warnings: ModelWarnings }).meta({ id: 'AgentCreated' });
+export type AgentCreated = z.infer<typeof AgentCreated>;
+
+export const AgentPatched = z.object({ ...AgentView.shape, warnings: ModelWarnings }).meta({ id: 'AgentPatched' });
+export type AgentPatched = z.infer<typeof AgentPatched>;

@@ -1,10 +1,11 @@
-import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query, UseInterceptors } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Endpoint } from '../auth/endpoint.decorator.js';
 import { Caller } from '../auth/policy.js';
 import { Principal } from '../auth/principal.js';
+import { WarningHeader } from '../platform/http/warning-header.js';
 import { ListQuery } from '../platform/http/wire.js';
-import { AgentCreated, AgentList, AgentView, CreateAgent, PatchAgent } from './agent.schema.js';
+import { AgentCreated, AgentList, AgentPatched, AgentView, CreateAgent, PatchAgent } from './agent.schema.js';
 import { AgentsService } from './agents.service.js';
 
 @ApiTags('agents')
@@ -20,6 +21,7 @@ export class AgentsController {
   }
 
   @Post()
+  @UseInterceptors(WarningHeader)
   @Endpoint({
     summary: 'Create an agent',
     policy: 'agents:write',
@@ -27,8 +29,8 @@ export class AgentsController {
     response: AgentCreated,
     errors: ['credential_not_found'],
   })
-  async create(@Caller() principal: Principal, @Body({ schema: CreateAgent }) body: CreateAgent) {
-    return { agent_id: await this.agents.create(principal, body) };
+  create(@Caller() principal: Principal, @Body({ schema: CreateAgent }) body: CreateAgent) {
+    return this.agents.create(principal, body);
   }
 
   @Get(':id')
@@ -38,10 +40,11 @@ export class AgentsController {
   }
 
   @Patch(':id')
+  @UseInterceptors(WarningHeader)
   @Endpoint({
     summary: 'Change an agent',
     policy: 'agents:write',
-    response: AgentView,
+    response: AgentPatched,
     errors: ['agent_not_found', 'credential_not_found'],
   })
   update(@Caller() principal: Principal, @Param('id') id: string, @Body({ schema: PatchAgent }) body: PatchAgent) {

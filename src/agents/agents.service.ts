@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
-import { ModelsService } from '../models/models.service.js';
+import { ModelChoiceService } from '../models/model-choice.service.js';
 import { invalid, notFound } from '../platform/http/errors.js';
 import type { ListQuery, Page } from '../platform/http/wire.js';
 import { isUuid, newId } from '../platform/ids.js';
 import { AgentStore, type AgentRecord } from './agent.store.js';
-import type { AgentData, AgentView, CreateAgent, PatchAgent } from './agent.schema.js';
+import type { AgentCreated, AgentData, AgentPatched, AgentView, CreateAgent, PatchAgent } from './agent.schema.js';
 
 type DeletionListener = (principal: Principal, agentId: string) => Promise<void>;
 
@@ -15,7 +15,7 @@ export class AgentsService {
 
   constructor(
     private readonly store: AgentStore,
-    private readonly models: ModelsService,
+    private readonly models: ModelChoiceService,
   ) {}
 
   /** What else goes when an agent goes (its sessions), without this module knowing of it. Called after the agent is closed. */
@@ -23,11 +23,11 @@ export class AgentsService {
     this.listeners.push(listener);
   }
 
-  async create(principal: Principal, data: CreateAgent): Promise<string> {
-    await this.models.checkAll(principal, data);
+  async create(principal: Principal, data: CreateAgent): Promise<AgentCreated> {
+    await this.models.check(principal, data);
     const id = newId();
     await this.store.create(principal, id, data);
-    return id;
+    return { agent_id: id, warnings: this.models.warnings(data) };
   }
 
   async record(principal: Principal, id: string): Promise<AgentRecord> {
@@ -45,11 +45,12 @@ export class AgentsService {
     return { ...page, rows: page.rows.map(toView) };
   }
 
-  async update(principal: Principal, id: string, patch: PatchAgent): Promise<AgentView> {
-    await this.models.checkAll(principal, patch);
-    const updated = isUuid(id) ? await this.store.update(principal, id, (data) => merge(data, patch)) : null;
+  async update(principal: Principal, id: string, patch: PatchAgent): Promise<AgentPatched> {
+    const { data: stored } = await this.record(principal, id);
+    await this.models.check(principal, patch, stored);
+    const updated = await this.store.update(principal, id, (data) => merge(data, patch));
     if (!updated) throw notFound('agent', id);
-    return toView(updated);
+    return { ...toView(updated), warnings: this.models.warnings(updated.data) };
   }
 
   async delete(principal: Principal, id: string): Promise<void> {

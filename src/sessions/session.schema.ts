@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Msg } from '../core/messages/message.js';
 import { ChatModelConfig } from '../models/chat-model-config.schema.js';
+import { ModelWarnings } from '../models/model-warning.schema.js';
 import { ListQuery, listOf } from '../platform/http/wire.js';
 
 const Name = z.string().trim().min(1).max(512);
@@ -66,8 +67,14 @@ export type SessionView = z.infer<typeof SessionView>;
 
 export const SessionList = listOf('sessions', SessionView).meta({ id: 'SessionList' });
 export const SessionCreated = z
-  .object({ session_id: z.uuid(), external_id: z.string().nullable() })
+  .object({ session_id: z.uuid(), external_id: z.string().nullable(), warnings: ModelWarnings })
   .meta({ id: 'SessionCreated' });
+export type SessionCreated = z.infer<typeof SessionCreated>;
+
+export const SessionPatched = z
+  .object({ ...SessionRecordView.shape, warnings: ModelWarnings })
+  .meta({ id: 'SessionPatched' });
+export type SessionPatched = z.infer<typeof SessionPatched>;
 
 /** The agent of a session may be named with it; it must then be the right one. */
 export const AgentHint = z.object({

@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Param, Patch, Post, Query, UseInterceptors } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Endpoint } from '../auth/endpoint.decorator.js';
 import { Caller } from '../auth/policy.js';
 import { Principal } from '../auth/principal.js';
+import { WarningHeader } from '../platform/http/warning-header.js';
 import {
   AgentHint,
   CreateSession,
@@ -12,7 +13,7 @@ import {
   SessionCreated,
   SessionList,
   SessionListQuery,
-  SessionRecordView,
+  SessionPatched,
   SessionView,
 } from './session.schema.js';
 import { SessionsService } from './sessions.service.js';
@@ -35,6 +36,7 @@ export class SessionsController {
   }
 
   @Post()
+  @UseInterceptors(WarningHeader)
   @Endpoint({
     summary: 'Open a session with an agent',
     policy: 'sessions:write',
@@ -53,11 +55,12 @@ export class SessionsController {
   }
 
   @Patch(':id')
+  @UseInterceptors(WarningHeader)
   @Endpoint({
     summary: 'Rename a session or change its models',
     description: 'A run at work keeps the models it started with.',
     policy: 'sessions:write',
-    response: SessionRecordView,
+    response: SessionPatched,
     errors: ['session_not_found', 'credential_not_found'],
   })
   update(

@@ -3,7 +3,7 @@ import { AgentsService } from '../agents/agents.service.js';
 import { type Principal, SystemPrincipal } from '../auth/principal.js';
 import { EventLog } from '../events/event-log.js';
 import { InterruptBackend } from '../interrupts/interrupt-backend.js';
-import { ModelsService } from '../models/models.service.js';
+import { ModelChoiceService } from '../models/model-choice.service.js';
 import { AerieError, invalid, notFound } from '../platform/http/errors.js';
 import type { Page } from '../platform/http/wire.js';
 import { newId } from '../platform/ids.js';
@@ -14,7 +14,9 @@ import type {
   MessagePage,
   MessagesQuery,
   PatchSession,
+  SessionCreated,
   SessionListQuery,
+  SessionPatched,
   SessionRecordView,
   SessionStatus,
   SessionView,
@@ -32,7 +34,7 @@ export class SessionsService implements OnModuleInit {
   constructor(
     private readonly store: SessionStore,
     private readonly agents: AgentsService,
-    private readonly models: ModelsService,
+    private readonly models: ModelChoiceService,
     private readonly log: EventLog,
     private readonly interrupts: InterruptBackend,
     private readonly queues: JobQueues,
@@ -46,9 +48,9 @@ export class SessionsService implements OnModuleInit {
     await this.queues.process(PURGE_QUEUE, () => this.purge());
   }
 
-  async create(principal: Principal, body: CreateSession): Promise<{ session_id: string; external_id: string | null }> {
+  async create(principal: Principal, body: CreateSession): Promise<SessionCreated> {
     await this.agents.record(principal, body.agent_id);
-    await this.models.checkAll(principal, body);
+    await this.models.check(principal, body);
     const session_id = newId();
     const external_id = body.session_id ?? null;
     const created = await this.store.create(principal, {
@@ -62,7 +64,7 @@ export class SessionsService implements OnModuleInit {
       },
     });
     if (!created) throw new AerieError('session_exists', `You have a session "${external_id}" already.`);
-    return { session_id, external_id };
+    return { session_id, external_id, warnings: this.models.warnings(body) };
   }
 
   /** The caller's session by id or name; when an agent is named, it must be the session's. */
@@ -82,13 +84,13 @@ export class SessionsService implements OnModuleInit {
     return { ...page, rows: page.rows.map(toView) };
   }
 
-  async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionRecordView> {
-    const { id: sessionId } = await this.record(principal, id, agentId);
-    await this.models.checkAll(principal, patch);
+  async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionPatched> {
+    const { id: sessionId, config } = await this.record(principal, id, agentId);
+    await this.models.check(principal, patch, config);
     const changes = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-    const updated = await this.store.update(principal, sessionId, (config) => ({ ...config, ...changes }));
+    const updated = await this.store.update(principal, sessionId, (current) => ({ ...current, ...changes }));
     if (!updated) throw notFound('session', id);
-    return toRecordView(updated);
+    return { ...toRecordView(updated), warnings: this.models.warnings(updated.config) };
   }
 
   async delete(principal: Principal, id: string, agentId?: string): Promise<void> {

@@ -189,22 +189,13 @@ describe('credentials', () => {
   it('have forms that are strict JSON Schemas, with their secrets marked', async () => {
     type Form = { properties: Record<string, { const?: string; writeOnly?: boolean; format?: string }> };
     const { schemas } = await client.ok<{ schemas: Form[] }>('GET', '/credential/schemas');
-    expect(schemas.map((schema) => schema.properties['type']?.const)).toEqual(['demo_credential', 'openai_credential']);
-    const [, openAi] = schemas.map((schema) => strictAjv().compile(schema));
+    expect(schemas).toHaveLength(12);
+    for (const schema of schemas) strictAjv().compile(schema);
+    const form = schemas.find((schema) => schema.properties['type']?.const === 'openai_credential');
+    const openAi = form && strictAjv().compile(form);
     expect(openAi?.({ type: 'openai_credential', api_key: 'sk-x' })).toBe(true);
     expect(openAi?.({ type: 'openai_credential' })).toBe(false);
     expect(openAi?.({ type: 'openai_credential', api_key: 'sk-x', more: 1 })).toBe(false);
-    expect(schemas[1]?.properties['api_key']).toMatchObject({ format: 'password', writeOnly: true });
-  });
-});
-
-describe('models', () => {
-  it('are listed by provider', async () => {
-    expect(await client.ok('GET', '/model?provider=demo_credential')).toMatchObject({
-      total: 1,
-      models: [expect.objectContaining({ type: 'chat_model', name: 'demo-1' })],
-    });
-    expect(refusal(await client.request('GET', '/model?provider=magic'))).toEqual([404, 'provider_not_found']);
-    expect(faultsOf(await client.request('GET', '/model'))).toEqual(['provider']);
+    expect(form?.properties['api_key']).toMatchObject({ format: 'password', writeOnly: true });
   });
 });

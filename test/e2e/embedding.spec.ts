@@ -1,14 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Controller, Get, type INestApplication, Module, type Type } from '@nestjs/common';
 import { MetadataScanner } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
+import { z } from 'zod';
 import { AerieModule } from '../../src/aerie.module.js';
 import { Authenticator, type AuthRequest } from '../../src/auth/authenticator.js';
 import { AUDITED, MissingPolicyError, PolicyAudit } from '../../src/auth/policy.audit.js';
 import { Caller, Policy, Public } from '../../src/auth/policy.js';
 import { Principal } from '../../src/auth/principal.js';
 import { createApp } from '../../src/bootstrap.js';
+import type { CredentialType } from '../../src/credentials/types/credential-type.js';
+import { demoCredentialType } from '../../src/credentials/types/demo/demo.type.js';
+import { loadModelCatalog } from '../../src/credentials/types/model-catalog-file.js';
 import { loadConfig } from '../../src/platform/config/config.js';
 import { AerieError } from '../../src/platform/http/errors.js';
 import { databaseEnv } from '../support/rig.js';
@@ -126,6 +133,63 @@ describe('the shipped service with an authenticator of its own', () => {
       await app.close();
       await database.drop();
     }
+  }, 30_000);
+});
+
+describe('the credential types of a host application', () => {
+  const own = (name: string): CredentialType => ({
+    ...demoCredentialType,
+    type: name,
+    schema: z.strictObject({ type: z.literal(name), name: z.string().default('') }),
+    models: loadModelCatalog(file),
+  });
+  let folder: string;
+  let file: string;
+  let database: Awaited<ReturnType<typeof databaseEnv>>;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'host-'));
+    file = join(folder, 'models.yaml');
+    await writeFile(
+      file,
+      'parameters: {}\nchat_models: [{ name: our/own, label: Our own, context_size: 10, output_size: 5 }]\n',
+    );
+    database = await databaseEnv();
+  }, 30_000);
+  afterAll(async () => {
+    await database.drop();
+    await rm(folder, { recursive: true });
+  });
+
+  const start = (credentialTypes: CredentialType[]) =>
+    createApp({ config: loadConfig({ ...database.env, LOG_LEVEL: 'silent' }), credentialTypes });
+
+  it('stand beside the others, with their own cards', async () => {
+    const app = await start([own('host_credential')]);
+    try {
+      await app.init();
+      const get = async (url: string) => {
+        const answer = await app.inject({ method: 'GET', url, headers: { host: 'localhost', 'x-user-id': 'alice' } });
+        return answer.json<{
+          schemas: { properties: { type: { const: string } } }[];
+          models: { provider: string }[];
+        }>();
+      };
+      const card = { provider: 'host_credential', name: 'our/own', type: 'chat_model' };
+      expect(await get('/model?provider=host_credential')).toMatchObject({ total: 1, models: [card] });
+      expect((await get('/model')).models.map((it) => it.provider)).toContain('host_credential');
+      for (const name of ['our/own', 'our%2Fown', 'our/own/']) {
+        expect(await get(`/model/host_credential/${name}`)).toMatchObject(card);
+      }
+      expect((await get('/credential/schemas')).schemas.at(-1)?.properties.type.const).toBe('host_credential');
+    } finally {
+      await app.close();
+    }
+  }, 30_000);
+
+  it('stop the start when there is one of that name already', async () => {
+    const starting = start([own('openai_credential')]);
+    await expect(starting).rejects.toThrow('Credential type "openai_credential" is registered twice.');
   }, 30_000);
 });
 

@@ -96,7 +96,7 @@ describe('sessions', () => {
   it('are opened under a name of their client, which is as good as the id', async () => {
     const name = 'Müller & Söhne 100%';
     const made = await client.request('POST', '/sessions', { agent_id: agent, session_id: name, name: 'shown' });
-    expect([made.status, made.body]).toEqual([201, { session_id: expect.any(String), external_id: name }]);
+    expect([made.status, made.body]).toEqual([201, { session_id: expect.any(String), external_id: name, warnings: [] }]);
     const id = String(made.body['session_id']);
     const byName = await client.ok<SessionView>('GET', `/sessions/${encodeURIComponent(name)}`);
     expect(byName).toEqual(await client.ok('GET', `/sessions/${id}`));

@@ -1,168 +1,96 @@
-import { createAlibaba } from '@ai-sdk/alibaba';
-import { createAmazonBedrock } from '@ai-sdk/amazon-bedrock';
-import { createAnthropic } from '@ai-sdk/anthropic';
-import { createAzure } from '@ai-sdk/azure';
-import { createDeepSeek } from '@ai-sdk/deepseek';
-import { createGoogle } from '@ai-sdk/google';
-import { createMoonshotAI } from '@ai-sdk/moonshotai';
-import { createOpenAI } from '@ai-sdk/openai';
-import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import type { LanguageModelV4 } from '@ai-sdk/provider';
-import { createXai } from '@ai-sdk/xai';
-import { createOllama } from 'ollama-ai-provider-v2';
 import type { ChatModel } from '../../src/core/models/chat-model.js';
-import { anthropicModelOptions } from '../../src/credentials/types/anthropic/provider-options.js';
-import { azureModelOptions } from '../../src/credentials/types/azure_openai/provider-options.js';
-import { bedrockModelOptions } from '../../src/credentials/types/bedrock/provider-options.js';
-import type { ModelRef } from '../../src/credentials/types/credential-type.js';
-import { dashScopeModelOptions } from '../../src/credentials/types/dashscope/provider-options.js';
-import { deepSeekModelOptions } from '../../src/credentials/types/deepseek/provider-options.js';
-import { geminiModelOptions } from '../../src/credentials/types/gemini/provider-options.js';
-import { moonshotModelOptions } from '../../src/credentials/types/moonshot/provider-options.js';
-import { ollamaFetch } from '../../src/credentials/types/ollama/ollama-fetch.js';
-import { ollamaModelOptions } from '../../src/credentials/types/ollama/provider-options.js';
-import { OPENAI_AUDIO_NAME, openAiAudioModelOptions } from '../../src/credentials/types/openai/audio-options.js';
-import { openAiModelOptions } from '../../src/credentials/types/openai/provider-options.js';
-import {
-  OPENAI_COMPATIBLE_NAME,
-  openAiCompatibleModelOptions,
-} from '../../src/credentials/types/openai_compatible/provider-options.js';
-import { xaiModelOptions } from '../../src/credentials/types/xai/provider-options.js';
-import { AiSdkChatModel } from '../../src/models/ai-sdk/ai-sdk-model.js';
-import type { AiSdkModelOptions, ModelTimeouts } from '../../src/models/ai-sdk/options.js';
+import { anthropicCredentialType } from '../../src/credentials/types/anthropic/anthropic.type.js';
+import { azureOpenAiCredentialType } from '../../src/credentials/types/azure_openai/azure_openai.type.js';
+import { bedrockCredentialType } from '../../src/credentials/types/bedrock/bedrock.type.js';
+import type { CredentialType, ModelRef } from '../../src/credentials/types/credential-type.js';
+import { dashScopeCredentialType } from '../../src/credentials/types/dashscope/dashscope.type.js';
+import { deepSeekCredentialType } from '../../src/credentials/types/deepseek/deepseek.type.js';
+import { geminiCredentialType } from '../../src/credentials/types/gemini/gemini.type.js';
+import { moonshotCredentialType } from '../../src/credentials/types/moonshot/moonshot.type.js';
+import { ollamaCredentialType } from '../../src/credentials/types/ollama/ollama.type.js';
+import { openAiCredentialType } from '../../src/credentials/types/openai/openai.type.js';
+import { openAiCompatibleCredentialType } from '../../src/credentials/types/openai_compatible/openai_compatible.type.js';
+import { xaiCredentialType } from '../../src/credentials/types/xai/xai.type.js';
 
-interface Made {
-  readonly model: LanguageModelV4;
-  readonly options: AiSdkModelOptions;
+interface Way {
+  readonly type: CredentialType;
+  /** A model that has everything. */
+  readonly model: string;
+  /** The fields of a credential for a server at this URL. */
+  readonly fields: (url: string) => Record<string, string>;
+  /** The one host that a type calls when it takes no URL: calls to it go to the server. */
+  readonly host?: string;
 }
 
-type Make = (baseURL: string, ref: ModelRef, fetch: typeof globalThis.fetch) => Made;
+const api_key = 'sk-test';
 
-const apiKey = 'sk-test';
-
-/** Every way in which a model is called, with the path its API has on a server, and a model that has everything. */
+/** Every way in which a model is called. */
 export const PROVIDERS = {
   openai_responses: {
-    path: '/v1',
+    type: openAiCredentialType,
     model: 'gpt-5.5',
-    make: (baseURL, ref, fetch) => ({
-      model: createOpenAI({ apiKey, baseURL, fetch }).responses(ref.name),
-      options: openAiModelOptions(ref, 'responses'),
-    }),
-  },
-  openai_chat: {
-    path: '/v1',
-    model: 'gpt-4.1',
-    make: (baseURL, ref, fetch) => ({
-      model: createOpenAI({ apiKey, baseURL, fetch }).chat(ref.name),
-      options: openAiModelOptions(ref, 'chat'),
-    }),
+    fields: () => ({ api_key }),
+    host: 'api.openai.com',
   },
   openai_audio: {
-    path: '/v1',
+    type: openAiCredentialType,
     model: 'gpt-audio-mini',
-    make: (baseURL, ref, fetch) => ({
-      model: createOpenAICompatible({ name: OPENAI_AUDIO_NAME, apiKey, baseURL, includeUsage: true, fetch })(ref.name),
-      options: openAiAudioModelOptions(ref),
-    }),
+    fields: () => ({ api_key }),
+    host: 'api.openai.com',
+  },
+  openai_chat: {
+    type: openAiCredentialType,
+    model: 'gpt-4.1',
+    fields: (url) => ({ api_key, base_url: `${url}/v1` }),
   },
   azure_openai: {
-    path: '/openai',
+    type: azureOpenAiCredentialType,
     model: 'gpt-5.5',
-    make: (baseURL, ref, fetch) => ({
-      model: createAzure({ apiKey, baseURL, fetch }).responses(ref.name),
-      options: azureModelOptions(ref, 'responses'),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/openai` }),
   },
   azure_openai_dated: {
-    path: '/openai',
+    type: azureOpenAiCredentialType,
     model: 'gpt-4.1',
-    make: (baseURL, ref, fetch) => ({
-      model: createAzure({
-        apiKey,
-        baseURL,
-        apiVersion: '2024-10-21',
-        useDeploymentBasedUrls: true,
-        fetch,
-      }).chat(ref.name),
-      options: azureModelOptions(ref, 'chat'),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/openai`, api_version: '2024-10-21' }),
   },
   anthropic: {
-    path: '/v1',
+    type: anthropicCredentialType,
     model: 'claude-opus-4-6',
-    make: (baseURL, ref, fetch) => ({
-      model: createAnthropic({ apiKey, baseURL, fetch })(ref.name),
-      options: anthropicModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/v1` }),
   },
   gemini: {
-    path: '/v1beta',
+    type: geminiCredentialType,
     model: 'gemini-2.5-flash',
-    make: (baseURL, ref, fetch) => ({
-      model: createGoogle({ apiKey, baseURL, fetch })(ref.name),
-      options: geminiModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/v1beta` }),
   },
   dashscope: {
-    path: '/compatible-mode/v1',
+    type: dashScopeCredentialType,
     model: 'qwen3.6-plus',
-    make: (baseURL, ref, fetch) => ({
-      model: createAlibaba({ apiKey, baseURL, fetch })(ref.name),
-      options: dashScopeModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/compatible-mode/v1` }),
   },
   deepseek: {
-    path: '',
+    type: deepSeekCredentialType,
     model: 'deepseek-v4-pro',
-    make: (baseURL, ref, fetch) => ({
-      model: createDeepSeek({ apiKey, baseURL, fetch })(ref.name),
-      options: deepSeekModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: url }),
   },
   moonshot: {
-    path: '/v1',
+    type: moonshotCredentialType,
     model: 'kimi-k2.6',
-    make: (baseURL, ref, fetch) => ({
-      model: createMoonshotAI({ apiKey, baseURL, fetch })(ref.name),
-      options: moonshotModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/v1` }),
   },
-  xai: {
-    path: '/v1',
-    model: 'grok-4.3',
-    make: (baseURL, ref, fetch) => ({
-      model: createXai({ apiKey, baseURL, fetch })(ref.name),
-      options: xaiModelOptions(ref),
-    }),
-  },
-  ollama: {
-    path: '/api',
-    model: 'qwen3.5',
-    make: (baseURL, ref, fetch) => ({
-      model: createOllama({ baseURL, fetch: ollamaFetch(fetch) })(ref.name),
-      options: ollamaModelOptions(ref),
-    }),
-  },
+  xai: { type: xaiCredentialType, model: 'grok-4.3', fields: () => ({ api_key }), host: 'api.x.ai' },
+  ollama: { type: ollamaCredentialType, model: 'qwen3.5', fields: (url) => ({ host: url }) },
   openai_compatible: {
-    path: '/v1',
+    type: openAiCompatibleCredentialType,
     model: 'some-model',
-    make: (baseURL, ref, fetch) => ({
-      model: createOpenAICompatible({ name: OPENAI_COMPATIBLE_NAME, apiKey, baseURL, includeUsage: true, fetch })(
-        ref.name,
-      ),
-      options: openAiCompatibleModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, base_url: `${url}/v1` }),
   },
   bedrock: {
-    path: '',
+    type: bedrockCredentialType,
     model: 'anthropic.claude-opus-4-6-v1',
-    make: (baseURL, ref, fetch) => ({
-      model: createAmazonBedrock({ region: 'us-east-1', apiKey, baseURL, fetch })(ref.name),
-      options: bedrockModelOptions(ref),
-    }),
+    fields: (url) => ({ api_key, region: 'us-east-1', base_url: url }),
   },
-} satisfies Record<string, { path: string; model: string; make: Make }>;
+} satisfies Record<string, Way>;
 
 export type ProviderName = keyof typeof PROVIDERS;
 
@@ -170,13 +98,16 @@ export interface ModelSettings {
   readonly model?: string;
   readonly card?: ModelRef['card'];
   readonly fetch?: typeof globalThis.fetch;
-  readonly timeouts?: ModelTimeouts;
 }
 
-/** The model of a provider as the service calls it, on a server at `url`. */
+/** The model of a provider as the service makes it of a credential, on a server at `url`. */
 export function modelAt(provider: ProviderName, url: string, settings: ModelSettings = {}): ChatModel {
-  const { path, model: usual, make } = PROVIDERS[provider];
-  const { model: name = usual, card = null, fetch = globalThis.fetch, timeouts } = settings;
-  const { model, options } = make(`${url}${path}`, { name, card }, fetch);
-  return new AiSdkChatModel(model, { ...options, timeouts });
+  const { type, model, fields, host }: Way = PROVIDERS[provider];
+  const { model: name = model, card = null, fetch = globalThis.fetch } = settings;
+  const data = type.schema.parse({ type: type.type, ...fields(url) });
+  return type.createChatModel(data, { name, card }, { fetch: host === undefined ? fetch : rerouted(fetch, host, url) });
+}
+
+function rerouted(fetch: typeof globalThis.fetch, host: string, url: string): typeof globalThis.fetch {
+  return (input, init) => fetch(typeof input === 'string' ? input.replace(`https://${host}`, url) : input, init);
 }

@@ -41,6 +41,7 @@ const EXAMPLES: Record<string, unknown> = {
   model: 'demo-1',
   content: 'hello',
   provider: 'demo_credential',
+  path: 'demo-1',
   session_id: 'anything',
   user_id: 'alice',
 };
@@ -71,7 +72,11 @@ export class RequestBuilder {
     for (const parameter of route.parameters ?? []) {
       const at = `${parameter.in}.${parameter.name}`;
       if (parameter.in === 'path') {
-        path = path.replace(`{${parameter.name}}`, encodeURIComponent(fill({ kind: this.pathKind(route, at), at })));
+        const value =
+          parameter.name === 'id'
+            ? fill({ kind: this.pathKind(route, at), at })
+            : String(this.example(route, at, parameter.name));
+        path = path.replace(`{${parameter.name}}`, encodeURIComponent(value));
       } else if (parameter.in === 'query') {
         const kind = this.reference(route, at, parameter.name);
         if (kind) query.set(parameter.name, fill({ kind, at }));
@@ -125,7 +130,7 @@ export class RequestBuilder {
   }
 
   private pathKind(route: Route, at: string): Kind {
-    const kind = at === 'path.id' ? PATHS[route.path.split('/')[1] ?? ''] : undefined;
+    const kind = PATHS[route.path.split('/')[1] ?? ''];
     if (!kind) throw unknown(route, at);
     return kind;
   }

@@ -71,8 +71,11 @@ describe('mergeParameterSchema', () => {
       context_size: 10,
       output_size: 5,
       parameters_overrides: { temperature: null },
+      prices: { currency: 'USD', input: 2.5, output: 10, cache_input: 1.25, cache_creation: null },
     });
     expect(ModelCard.parse(card)).toEqual(card);
     expect(ModelCard.safeParse({ ...card, output_size: 0 }).success).toBe(false);
+    expect(ModelCard.safeParse({ ...card, prices: { ...card.prices, input: -1 } }).success).toBe(false);
+    expect(ModelCard.safeParse({ ...card, prices: null }).success).toBe(true);
   });
 });

@@ -11,14 +11,28 @@ export const ParameterSchema = z
 export type ParameterSchema = z.infer<typeof ParameterSchema>;
 
 /** Per parameter: null or `{hidden: true}` takes it away, anything else is laid over the provider's schema of it. */
-const ParameterOverrides = z.record(z.string(), z.record(z.string(), z.unknown()).nullable());
+export const ParameterOverrides = z.record(z.string(), z.record(z.string(), z.unknown()).nullable());
 export type ParameterOverrides = z.infer<typeof ParameterOverrides>;
+
+const Price = z.number().nonnegative();
+
+/** What the provider asks for a million tokens. */
+export const ModelPrices = z
+  .object({
+    currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code'),
+    input: Price,
+    output: Price,
+    cache_input: Price.nullable().describe('Input read from a cache; null: not told apart from other input'),
+    cache_creation: Price.nullable().describe('Input written to a cache; null: not told apart from other input'),
+  })
+  .meta({ id: 'ModelPrices', description: 'Per million tokens' });
+export type ModelPrices = z.infer<typeof ModelPrices>;
 
 /** What is known of one model: media types it reads and writes, its sizes in tokens, and the parameters a call may carry. */
 export const ModelCard = z
   .object({
     type: z.literal('chat_model'),
-    name: z.string().min(1),
+    name: z.string().min(1).max(256),
     label: z.string().min(1),
     status: z.enum(['active', 'deprecated', 'sunset']),
     deprecated_at: z.string().nullable(),
@@ -28,9 +42,11 @@ export const ModelCard = z
     output_size: z.int().positive(),
     parameter_schema: ParameterSchema,
     parameters_overrides: ParameterOverrides,
+    prices: ModelPrices.nullable().describe('null: not known'),
   })
   .meta({ id: 'ModelCard' });
 export type ModelCard = z.infer<typeof ModelCard>;
+export type ModelStatus = ModelCard['status'];
 
 export type ModelCardFacts = Pick<ModelCard, 'output_types' | 'output_size' | 'parameters_overrides'>;
 
@@ -50,7 +66,7 @@ export function mergeParameterSchema(base: ParameterSchema, card: ModelCardFacts
     const override = card.parameters_overrides[name];
     if (override === null || override?.hidden === true) continue;
     const bounded = name === 'max_tokens' ? { ...schema, maximum: card.output_size } : schema;
-    properties[name] = { ...bounded, ...override };
+    properties[name] = override ? { ...bounded, ...override } : bounded;
   }
   return { type: 'object', properties, required: base.required.filter((name) => name in properties) };
 }

@@ -29,6 +29,7 @@ export const TtsModelCard = z
     label,
     status,
     deprecated_at,
+    input_types,
     output_types: ModelCard.shape.output_types,
     voices: z.array(z.string().min(1)).describe('The first one is the default; empty: the provider has its own list'),
   })

@@ -33,6 +33,7 @@ describe('credential types', () => {
         organization: { title: 'Organization' },
       },
     });
+    expect(credentialJsonSchema(openai).properties).toHaveProperty('base_url.type', ['string', 'null']);
     const schema = z.strictObject({
       type: z.literal('demo_credential'),
       key: z.string().nullable().meta({ writeOnly: true }),
@@ -52,6 +53,11 @@ describe('credential types', () => {
     expect(() => new CredentialTypeRegistry([lax])).toThrow('strict');
     const misnamed = withSchema(z.strictObject({ type: z.literal('other') }));
     expect(() => new CredentialTypeRegistry([misnamed])).toThrow('type literal');
+    const { models } = demoCredentialType;
+    const twice = { ...demoCredentialType, models: { ...models, chat: [...models.chat, ...models.chat] } };
+    expect(() => new CredentialTypeRegistry([twice])).toThrow(
+      'The models of credential type "demo_credential" are not valid: chat_models "demo-1": listed twice',
+    );
   });
 
   it.each([

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ChatModel } from '../../core/models/chat-model.js';
 import type { ModelCard } from '../../core/models/model-card.js';
 import type { ModelCatalog } from '../../core/models/model-catalog.js';
+import { catalogFaults } from './catalog-faults.js';
 
 /** How a type reaches its provider. */
 export interface ProviderAccess {
@@ -72,11 +73,21 @@ export function credentialJsonSchema(type: CredentialType): JsonSchema {
   const schema = z.toJSONSchema(type.schema, { io: 'input', metadata: new NamelessRegistry() }) as JsonSchema;
   delete schema.$schema;
   const properties = { ...(schema.properties as Record<string, JsonSchema>) };
-  for (const [name, property] of Object.entries(properties)) properties[name] = { title: titleOf(name), ...property };
+  for (const [name, property] of Object.entries(properties)) {
+    properties[name] = { title: titleOf(name), ...withoutUnion(property) };
+  }
   for (const name of secretFields(type.schema)) {
     properties[name] = { ...properties[name], format: 'password', writeOnly: true };
   }
   return { ...schema, title: type.title, properties, additionalProperties: false };
+}
+
+/** `anyOf` a string and null would be a choice between two inputs in a form; a string that may be null is one input. */
+function withoutUnion({ anyOf, ...property }: JsonSchema): JsonSchema {
+  if (!Array.isArray(anyOf)) return property;
+  const [option, ...others] = (anyOf as JsonSchema[]).filter((it) => it.type !== 'null');
+  if (!option || others.length > 0 || typeof option.type !== 'string') return { ...property, anyOf };
+  return { ...option, ...property, type: [option.type, 'null'] };
 }
 
 function titleOf(name: string): string {
@@ -104,8 +115,8 @@ export class CredentialTypeRegistry {
   }
 }
 
-/** A lax schema would store misspelt secrets in the clear, so it is refused when the process starts. */
-function assertWellFormed({ type, schema }: CredentialType): void {
+/** A lax schema would store misspelt secrets in the clear, so it is refused when the process starts; so is a faulty catalogue. */
+function assertWellFormed({ type, schema, models }: CredentialType): void {
   const literal: unknown = schema.shape.type;
   if (!(literal instanceof z.ZodLiteral) || literal.values.size !== 1 || !literal.values.has(type)) {
     throw new Error(`The schema of credential type "${type}" needs a type literal "${type}".`);
@@ -113,4 +124,6 @@ function assertWellFormed({ type, schema }: CredentialType): void {
   if (!(schema.def.catchall instanceof z.ZodNever)) {
     throw new Error(`The schema of credential type "${type}" must be strict.`);
   }
+  const faults = catalogFaults(models);
+  if (faults.length > 0) throw new Error(`The models of credential type "${type}" are not valid: ${faults.join('; ')}`);
 }

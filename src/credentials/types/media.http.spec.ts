@@ -69,6 +69,7 @@ const TEXT_ONLY = buildModelCard(
     context_size: 1000,
     output_size: 1000,
     parameters_overrides: {},
+    prices: null,
   },
 );
 

@@ -14,6 +14,7 @@ export const ERROR_STATUS = {
   credential_not_found: 404,
   session_not_found: 404,
   provider_not_found: 404,
+  model_not_found: 404,
   run_not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
@@ -57,7 +58,10 @@ export class AerieError extends Error {
   }
 }
 
-export function notFound(kind: 'agent' | 'credential' | 'session' | 'provider' | 'run', id: string): AerieError {
+export function notFound(
+  kind: 'agent' | 'credential' | 'session' | 'provider' | 'model' | 'run',
+  id: string,
+): AerieError {
   return new AerieError(`${kind}_not_found`, `There is no ${kind} "${id.slice(0, 256)}".`);
 }
 

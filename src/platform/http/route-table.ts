@@ -11,7 +11,7 @@ export class RouteTable {
         .replace(/\/$/, '')
         .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
         .replace(/:[^/]+/g, '[^/]+')
-        .replace(/\*/g, '.*');
+        .replace(/\*/g, '.+');
       this.routes.push({ pattern: new RegExp(`^${source}/?$`), methods: [route.method].flat() });
     });
   }

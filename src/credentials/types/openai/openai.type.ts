@@ -3,34 +3,22 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { z } from 'zod';
 import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
+import { ApiKey, baseUrl, CredentialName, HeaderText } from '../fields.js';
+import { loadModelCatalog } from '../model-catalog-file.js';
 import { OPENAI_AUDIO_NAME, openAiAudioModelOptions } from './audio-options.js';
-import { OPENAI_MODELS, OPENAI_PARAMETERS } from './cards.js';
 import { openAiModelOptions } from './provider-options.js';
 import { verifyOpenAi } from './verify.js';
 
 /** Given explicitly, since the provider package would otherwise let OPENAI_BASE_URL of the process send tenants' keys elsewhere. */
 const OPENAI_URL = 'https://api.openai.com/v1';
 
-const HeaderText = z
-  .string()
-  .trim()
-  .min(1)
-  .max(4096)
-  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces');
-
-const BaseUrl = z
-  .url({ protocol: /^https?$/ })
-  .max(2048)
-  .refine(isPlain, 'must not contain a user, password, query or fragment')
-  .meta({ title: 'Base URL', description: 'Any server that speaks the Chat Completions API of OpenAI.' });
-
 const OpenAiCredential = z
   .strictObject({
     type: z.literal('openai_credential'),
-    name: z.string().max(256).default(''),
-    api_key: HeaderText.meta({ title: 'API key', format: 'password', writeOnly: true }),
-    organization: HeaderText.nullable().optional(),
-    base_url: BaseUrl.nullable().optional(),
+    name: CredentialName,
+    api_key: ApiKey,
+    organization: HeaderText.meta({ title: 'Organization' }).nullable().optional(),
+    base_url: baseUrl('Any server that speaks the Chat Completions API of OpenAI.').nullable().optional(),
   })
   .meta({ id: 'OpenAiCredential' });
 
@@ -39,7 +27,7 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
   type: 'openai_credential',
   title: 'OpenAI API',
   schema: OpenAiCredential,
-  models: { parameters: OPENAI_PARAMETERS, chat: OPENAI_MODELS, embedding: [], tts: [] },
+  models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
   createChatModel({ api_key, organization, base_url }, model, { fetch }) {
     const settings = { apiKey: api_key, baseURL: base_url ?? OPENAI_URL, fetch };
@@ -59,10 +47,4 @@ export const openAiCredentialType: CredentialType<typeof OpenAiCredential> = {
 /** Audio models are served by Chat Completions only. */
 function speaks(modelName: string): boolean {
   return /(^|-)audio(-|$)/.test(modelName);
-}
-
-function isPlain(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { username, password, search, hash } = new URL(text);
-  return username + password + search + hash === '';
 }
