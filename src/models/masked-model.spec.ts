@@ -29,7 +29,7 @@ it('takes the secret out of what a server says, and keeps the class', async () =
   });
   const error = (await errorOf(failing(original))) as ModelError;
   expect(error).toMatchObject({ type: 'authentication', message: 'Incorrect API key: [redacted]' });
-  expect([error.cause, error.options]).toEqual([undefined, { retry_after_ms: 5, retryable: true }]);
+  expect([error.cause, error.options.retry_after_ms, error.retryable]).toEqual([undefined, 5, true]);
 });
 
 it('passes every other error on as it is', async () => {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
+import { defaultParameters } from '../core/models/model-card.js';
 import type { CredentialRecord } from '../credentials/credential.store.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { secretFields } from '../credentials/types/credential-type.js';
@@ -12,7 +13,7 @@ import { MaskedModel } from './masked-model.js';
 import { ModelCatalogService } from './model-catalog.service.js';
 import { TokenRetryBudget } from './retry-budget.js';
 
-type KeptModel = Omit<BoundModel, 'parameters'>;
+type KeptModel = Omit<BoundModel, 'credential_id'>;
 
 /** Chat models kept ready, with the secrets they were made of. */
 const MAX_KEPT_MODELS = 1000;
@@ -31,8 +32,8 @@ export class ModelsService {
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
-    const { parameters } = config;
-    return { ...(await this.chatModel(record, config.model)), parameters, credential_id: record.id };
+    const kept = await this.chatModel(record, config.model);
+    return { ...kept, parameters: { ...kept.parameters, ...config.parameters }, credential_id: record.id };
   }
 
   /**
@@ -62,6 +63,7 @@ export class ModelsService {
     const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
     return {
       model: new GuardedModel(model, new CircuitBreaker()),
+      parameters: ref.card ? defaultParameters(ref.card) : {},
       retryBudget: new TokenRetryBudget(),
       prices: ref.card?.prices ?? null,
     };

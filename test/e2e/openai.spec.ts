@@ -154,6 +154,8 @@ describe('an agent on an OpenAI-compatible server', () => {
       ['some-model', 2, false, 'connection'],
       ['gpt-4o-mini', 1, true, 'completed'],
     ]);
+    // The defaults of the card go with the call.
+    expect(mock.getLastRequest()?.body).toMatchObject({ model: 'gpt-4o-mini', parallel_tool_calls: true });
     const report = await client.ok<UsageReport>('GET', `/usage?session_id=${id}&group_by=model`);
     expect(report.usage).toEqual([
       expect.objectContaining({

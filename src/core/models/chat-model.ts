@@ -39,21 +39,26 @@ export interface ChatModel {
   stream(call: ModelCall): AsyncIterable<ModelPart>;
 }
 
+const RETRYABLE: ReadonlySet<ErrorType> = new Set(['rate_limit', 'upstream', 'connection']);
+
 /** A failure of a model call. `message` may hold what the provider said and is for the log only; clients get `describeError(type)`. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
   constructor(
     readonly type: ErrorType,
     message: string,
-    /** `retry_after_ms`: the provider's own advice. `retryable`: whether the same call may succeed soon; default by the type. */
-    readonly options: { cause?: unknown; retry_after_ms?: number; retryable?: boolean } = {},
+    /**
+     * `retry_after_ms`: how long the provider says to wait. `retryable`: whether the same call may succeed soon, where that is known beyond the
+     * class, e.g. false for a quota that is used up.
+     */
+    readonly options: { cause?: unknown; retry_after_ms?: number | undefined; retryable?: boolean } = {},
   ) {
     super(message, { cause: options.cause });
   }
 
+  /** The same call may succeed later. */
   get retryable(): boolean {
-    const { retryable } = this.options;
-    return retryable ?? (this.type === 'rate_limit' || this.type === 'upstream' || this.type === 'connection');
+    return this.options.retryable ?? RETRYABLE.has(this.type);
   }
 }
 

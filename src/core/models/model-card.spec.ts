@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   buildModelCard,
+  defaultParameters,
   mergeParameterSchema,
   ModelCard,
   type ModelCardFacts,
@@ -77,5 +78,12 @@ describe('mergeParameterSchema', () => {
     expect(ModelCard.safeParse({ ...card, output_size: 0 }).success).toBe(false);
     expect(ModelCard.safeParse({ ...card, prices: { ...card.prices, input: -1 } }).success).toBe(false);
     expect(ModelCard.safeParse({ ...card, prices: null }).success).toBe(true);
+  });
+
+  it('tells the defaults that a call carries', () => {
+    const facts = { output_types: ['text/plain', 'application/x-thinking'] };
+    const overrides = { temperature: { default: null }, max_tokens: { default: 9 }, voice: null };
+    const card = { parameter_schema: merge({ ...facts, parameters_overrides: overrides }) } as ModelCard;
+    expect(defaultParameters(card)).toEqual({ thinking_enable: false, max_tokens: 9 });
   });
 });

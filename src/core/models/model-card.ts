@@ -71,6 +71,12 @@ export function mergeParameterSchema(base: ParameterSchema, card: ModelCardFacts
   return { type: 'object', properties, required: base.required.filter((name) => name in properties) };
 }
 
+/** What a call carries of parameters that nobody set: the defaults that the card names. */
+export function defaultParameters({ parameter_schema }: ModelCard): Record<string, unknown> {
+  const defaults = Object.entries(parameter_schema.properties).map(([name, schema]) => [name, schema.default] as const);
+  return Object.fromEntries(defaults.filter(([, value]) => value !== undefined && value !== null));
+}
+
 /** A card whose parameter schema follows from its provider's. */
 export function buildModelCard(base: ParameterSchema, facts: Omit<ModelCard, 'type' | 'parameter_schema'>): ModelCard {
   return { type: 'chat_model', ...facts, parameter_schema: mergeParameterSchema(base, facts) };

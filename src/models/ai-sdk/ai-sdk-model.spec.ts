@@ -2,6 +2,7 @@ import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4Stream
 import { describe, expect, it } from '@jest/globals';
 import { ModelError, type ModelCall, type ModelPart } from '../../core/models/chat-model.js';
 import { AiSdkChatModel } from './ai-sdk-model.js';
+import { type AiSdkModelOptions, commonSettings } from './options.js';
 
 type Finish = Extract<LanguageModelV4StreamPart, { type: 'finish' }>;
 
@@ -31,8 +32,21 @@ interface Fake {
   cancelled: Promise<unknown>;
 }
 
+const OPTIONS: AiSdkModelOptions = {
+  namespace: 'p',
+  mapParameters: (parameters, { hasTools }) => ({
+    settings: commonSettings(parameters),
+    provider: { store: false, hasTools },
+  }),
+  media: { input_types: null, carries: [] },
+  thinking: 'signed',
+};
+
 /** A provider that takes no notice of abort signals. */
-function fake(start: (controller: ReadableStreamDefaultController<LanguageModelV4StreamPart>) => void): Fake {
+function fake(
+  start: (controller: ReadableStreamDefaultController<LanguageModelV4StreamPart>) => void,
+  options: Partial<AiSdkModelOptions> = {},
+): Fake {
   const seen: LanguageModelV4CallOptions[] = [];
   const { promise: cancelled, resolve: cancel } = Promise.withResolvers<unknown>();
   const model: LanguageModelV4 = {
@@ -46,7 +60,7 @@ function fake(start: (controller: ReadableStreamDefaultController<LanguageModelV
       return Promise.resolve({ stream: new ReadableStream({ start, cancel }) });
     },
   };
-  return { model: new AiSdkChatModel(model, { namespace: 'p', providerOptions: { store: false } }), seen, cancelled };
+  return { model: new AiSdkChatModel(model, { ...OPTIONS, ...options }), seen, cancelled };
 }
 
 function replay(...parts: LanguageModelV4StreamPart[]): Fake {
@@ -107,6 +121,30 @@ const STREAMS: [string, LanguageModelV4StreamPart[], ModelPart[]][] = [
     ],
   ],
   [
+    'what a provider wants back, wherever in the block it says so',
+    [
+      { type: 'reasoning-start', id: '0', providerMetadata: { p: { item: 'i' } } },
+      { type: 'reasoning-delta', id: '0', delta: 'hm' },
+      { type: 'reasoning-delta', id: '0', delta: '', providerMetadata: meta },
+      { type: 'reasoning-end', id: '0' },
+      { type: 'reasoning-start', id: '1', providerMetadata: { p: { redacted: 'x' } } },
+      { type: 'reasoning-end', id: '1' },
+      { type: 'text-start', id: '0', providerMetadata: { p: { item: 't' } } },
+      { type: 'text-delta', id: '0', delta: 'hi', providerMetadata: meta },
+      { type: 'text-end', id: '0' },
+    ],
+    [
+      { type: 'thinking_start', id: '0' },
+      { type: 'thinking_delta', id: '0', delta: 'hm' },
+      { type: 'thinking_end', id: '0', metadata: { provider_options: { p: { item: 'i', sig: 's' } } } },
+      { type: 'thinking_start', id: '1' },
+      { type: 'thinking_end', id: '1', metadata: { provider_options: { p: { redacted: 'x' } } } },
+      { type: 'text_start', id: '0' },
+      { type: 'text_delta', id: '0', delta: 'hi' },
+      { type: 'text_end', id: '0', metadata: { provider_options: { p: { item: 't', sig: 's' } } } },
+    ],
+  ],
+  [
     'a streamed call',
     [
       { type: 'tool-input-start', id: '1', toolName: 'f' },
@@ -157,6 +195,19 @@ const STREAMS: [string, LanguageModelV4StreamPart[], ModelPart[]][] = [
   ],
 ];
 
+/** A provider that does not even begin to answer. */
+function silent(timeouts?: AiSdkModelOptions['timeouts']): AiSdkChatModel {
+  const model: LanguageModelV4 = {
+    specificationVersion: 'v4',
+    provider: 'fake',
+    modelId: 'm',
+    supportedUrls: {},
+    doGenerate: () => Promise.reject(new Error('not used')),
+    doStream: () => new Promise(() => undefined),
+  };
+  return new AiSdkChatModel(model, { ...OPTIONS, timeouts });
+}
+
 describe('AiSdkChatModel', () => {
   it.each(STREAMS)('streams %s', async (_, parts, expected) => {
     expect(await collect(replay(...parts, finish()))).toEqual([...expected, END]);
@@ -175,18 +226,11 @@ describe('AiSdkChatModel', () => {
   });
 
   it('maps parameters and tools', async () => {
-    const parameters = {
-      max_tokens: 5,
-      temperature: 0,
-      top_p: null,
-      top_k: 4,
-      reasoning_effort: 'low',
-      parallel_tool_calls: false,
-    };
+    const parameters = { max_tokens: 5, temperature: 0, top_p: null, top_k: 4 };
     const tools = [{ name: 'f', description: 'd', input_schema: { type: 'object' } }];
     const provider = replay(finish());
     await collect(provider, callWith({ parameters, tools, system: 's' }));
-    await collect(provider, callWith({ parameters: { parallel_tool_calls: true } }));
+    await collect(provider, callWith());
     expect(provider.seen[0]).toMatchObject({
       prompt: [{ role: 'system', content: 's' }],
       maxOutputTokens: 5,
@@ -194,10 +238,10 @@ describe('AiSdkChatModel', () => {
       topP: undefined,
       topK: 4,
       tools: [{ type: 'function', name: 'f', description: 'd', inputSchema: { type: 'object' } }],
-      providerOptions: { p: { store: false, reasoningEffort: 'low', parallelToolCalls: false } },
+      providerOptions: { p: { store: false, hasTools: true } },
     });
     expect(provider.seen[1]?.tools).toBeUndefined();
-    expect(provider.seen[1]?.providerOptions).toEqual({ p: { store: false } });
+    expect(provider.seen[1]?.providerOptions).toEqual({ p: { store: false, hasTools: false } });
   });
 
   it('ends at once when aborted, though the provider does not listen', async () => {
@@ -218,13 +262,8 @@ describe('AiSdkChatModel', () => {
   });
 
   it('ends at once when aborted before the provider answers', async () => {
-    const { model } = fake(() => undefined);
-    const silent: LanguageModelV4 = {
-      ...(model as unknown as { model: LanguageModelV4 }).model,
-      doStream: () => new Promise(() => undefined),
-    };
     const controller = new AbortController();
-    const pending = new AiSdkChatModel(silent, { namespace: 'p' })
+    const pending = silent()
       .stream(callWith({ signal: controller.signal }))
       .next();
     controller.abort('stopped');

@@ -1,20 +1,10 @@
-import type {
-  JSONObject,
-  LanguageModelV4,
-  LanguageModelV4CallOptions,
-  LanguageModelV4StreamPart,
-} from '@ai-sdk/provider';
+import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provider';
 import type { ChatModel, ModelCall, ModelPart, ToolSpec } from '../../core/models/chat-model.js';
 import { toThrowable } from './errors.js';
+import { type AiSdkModelOptions, DEFAULT_TIMEOUTS } from './options.js';
 import { toPrompt } from './prompt.js';
+import { RequestScope } from './request-scope.js';
 import { StreamTranslator } from './stream.js';
-
-export interface AiSdkModelOptions {
-  /** Under which key the provider looks for its own options. */
-  readonly namespace: string;
-  /** Options of the provider that go with every call. */
-  readonly providerOptions?: JSONObject;
-}
 
 /** A chat model that is reached through a provider of the AI SDK. It never retries: the caller does. */
 export class AiSdkChatModel implements ChatModel {
@@ -31,16 +21,17 @@ export class AiSdkChatModel implements ChatModel {
 
   async *stream(call: ModelCall): AsyncGenerator<ModelPart, void, undefined> {
     call.signal.throwIfAborted();
-    const request = new RequestScope(call.signal);
+    const request = new RequestScope(call.signal, this.options.timeouts ?? DEFAULT_TIMEOUTS);
     try {
-      const options = await this.callOptions(call, request.signal);
-      const reader = await request.open(this.model.doStream(options).then(({ stream }) => stream));
-      const translator = new StreamTranslator();
+      await request.open(this.model.doStream(await this.callOptions(call, request.signal)));
+      const translator = new StreamTranslator(this.options.raw?.());
       while (!translator.finished) {
-        const { done, value } = await reader.read();
-        call.signal.throwIfAborted();
-        if (done) translator.end();
-        else yield* translator.translate(value);
+        const part = await request.read();
+        if (part === undefined) return translator.end();
+        const translated = translator.translate(part);
+        if (translated.length > 0) request.hasShown();
+        // Not `yield*`, which goes a longer way for each part.
+        for (const one of translated) yield one;
       }
     } catch (error) {
       throw toThrowable(error, call.signal);
@@ -50,67 +41,18 @@ export class AiSdkChatModel implements ChatModel {
   }
 
   private async callOptions(call: ModelCall, abortSignal: AbortSignal): Promise<LanguageModelV4CallOptions> {
-    const { parameters } = call;
-    const own: JSONObject = { ...this.options.providerOptions };
-    if (typeof parameters.reasoning_effort === 'string') own.reasoningEffort = parameters.reasoning_effort;
-    if (typeof parameters.parallel_tool_calls === 'boolean' && call.tools.length > 0) {
-      own.parallelToolCalls = parameters.parallel_tool_calls;
-    }
+    const { namespace, mapParameters, media: rules, thinking } = this.options;
+    const hasTools = call.tools.length > 0;
+    const { settings, provider } = mapParameters(call.parameters, { hasTools });
+    const urls = await this.model.supportedUrls;
     return {
-      prompt: toPrompt(call.system, call.messages, await this.model.supportedUrls),
-      maxOutputTokens: numberOf(parameters.max_tokens),
-      temperature: numberOf(parameters.temperature),
-      topP: numberOf(parameters.top_p),
-      topK: numberOf(parameters.top_k),
-      ...(call.tools.length > 0 && { tools: call.tools.map(toFunctionTool), toolChoice: { type: 'auto' } }),
-      providerOptions: { [this.options.namespace]: own },
+      prompt: toPrompt(call.system, call.messages, { rules, urls, thinking }),
+      ...settings,
+      ...(hasTools && { tools: call.tools.map(toFunctionTool), toolChoice: { type: 'auto' } }),
+      providerOptions: { [namespace]: provider },
+      ...(this.options.raw !== undefined && { includeRawChunks: true }),
       abortSignal,
     };
-  }
-}
-
-type Parts = ReadableStream<LanguageModelV4StreamPart>;
-
-/** One request to the provider: ended by the caller's abort or by the caller turning away, whichever way the provider takes either. */
-class RequestScope {
-  private readonly controller = new AbortController();
-  private reader: ReadableStreamDefaultReader<LanguageModelV4StreamPart> | undefined;
-  private closed = false;
-
-  constructor(private readonly outer: AbortSignal) {
-    outer.addEventListener('abort', this.close, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  /** Resolves with the reader of the stream, or fails at once when the caller aborts. */
-  async open(opening: PromiseLike<Parts>): Promise<ReadableStreamDefaultReader<LanguageModelV4StreamPart>> {
-    const opened = Promise.resolve(opening).then((stream) => {
-      this.reader = stream.getReader();
-      if (this.closed) this.cancelReader();
-      return this.reader;
-    });
-    const aborted = new Promise<never>((_, reject) => {
-      const fail = (): void => reject(this.outer.reason as Error);
-      if (this.signal.aborted) fail();
-      else this.signal.addEventListener('abort', fail, { once: true });
-    });
-    return Promise.race([opened, aborted]);
-  }
-
-  readonly close = (): void => {
-    if (this.closed) return;
-    this.closed = true;
-    this.outer.removeEventListener('abort', this.close);
-    this.controller.abort(this.outer.reason);
-    this.cancelReader();
-  };
-
-  /** Settles a pending read at once. That cancelling may fail does not matter: nobody reads on. */
-  private cancelReader(): void {
-    this.reader?.cancel(this.outer.reason).catch(() => undefined);
   }
 }
 
@@ -121,8 +63,4 @@ function toFunctionTool(tool: ToolSpec): NonNullable<LanguageModelV4CallOptions[
     description: tool.description,
     inputSchema: tool.input_schema,
   };
-}
-
-function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
 }

@@ -102,6 +102,84 @@ describe('toModelError', () => {
     expect(error.cause).toBeUndefined();
     expect(error.message).toBe('HTTP 500: said no');
     expect(JSON.stringify(error)).not.toContain('tenant');
+    const garbage = toModelError(new JSONParseError({ text: 'what a tenant said', cause: new Error('x') }));
+    expect(`${garbage.message} ${JSON.stringify(garbage)}`).not.toContain('tenant');
+  });
+});
+
+describe('what a provider says of its failure', () => {
+  const says = (statusCode: number | undefined, body: unknown, responseHeaders?: Record<string, string>) =>
+    new APICallError({
+      message: 'said no',
+      url: 'http://x',
+      requestBodyValues: {},
+      statusCode,
+      responseHeaders,
+      responseBody: JSON.stringify(body),
+    });
+
+  it.each<[string, unknown, ErrorType, boolean]>([
+    [
+      'a key that Gemini does not know',
+      says(400, { error: { code: 400, status: 'INVALID_ARGUMENT', details: [{ reason: 'API_KEY_INVALID' }] } }),
+      'authentication',
+      false,
+    ],
+    [
+      'a signature that Amazon does not take',
+      says(403, {}, { 'x-amzn-errortype': 'UnrecognizedClientException:http://internal' }),
+      'authentication',
+      false,
+    ],
+    ['a role that may not', says(403, {}, { 'x-amzn-errortype': 'AccessDeniedException' }), 'permission', false],
+    [
+      'a used-up quota at OpenAI',
+      says(429, { error: { type: 'insufficient_quota', code: 'insufficient_quota' } }),
+      'rate_limit',
+      false,
+    ],
+    [
+      'a used-up quota at Moonshot',
+      says(429, { error: { type: 'exceeded_current_quota_error' } }),
+      'rate_limit',
+      false,
+    ],
+    ['a rate limit', says(429, { error: { type: 'requests', code: 'rate_limit_exceeded' } }), 'rate_limit', true],
+    ['the wish not to be asked again', says(500, {}, { 'x-should-retry': 'false' }), 'upstream', false],
+    ['the wish to be asked again', says(409, {}, { 'x-should-retry': 'true' }), 'invalid_request', true],
+    [
+      'a model that broke at Bedrock',
+      { message: 'x', type: 'modelStreamErrorException', statusCode: 424 },
+      'upstream',
+      true,
+    ],
+    ['a frame of Anthropic', { type: 'error', error: { type: 'overloaded_error', message: 'x' } }, 'upstream', true],
+    ['a frame of Gemini', { error: { status: 'RESOURCE_EXHAUSTED', message: 'x' } }, 'rate_limit', true],
+    [
+      'a failed response of OpenAI',
+      { type: 'response.failed', response: { error: { code: 'server_error' } } },
+      'upstream',
+      true,
+    ],
+    ['a page of a proxy', says(502, '<html>'), 'upstream', true],
+  ])('takes %s', (_, error, type, retryable) => {
+    const result = toModelError(error);
+    expect([result.type, result.retryable]).toEqual([type, retryable]);
+  });
+
+  it('reads how long Gemini wants to be left alone', () => {
+    const details = [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '17.5s' }];
+    const error = toModelError(says(429, { error: { code: 429, status: 'RESOURCE_EXHAUSTED', details } }));
+    expect(error.options.retry_after_ms).toBe(17_500);
+  });
+
+  it('survives what is no error body', () => {
+    let deep: unknown = { code: 'invalid_api_key' };
+    for (let i = 0; i < 100; i += 1) deep = { error: deep };
+    expect(toModelError(says(400, deep)).type).toBe('invalid_request');
+    expect(toModelError(says(400, { code: 'x'.repeat(100_000), error: { code: 'invalid_api_key' } })).type).toBe(
+      'invalid_request',
+    );
   });
 });
 

@@ -2,7 +2,7 @@ import type { LanguageModelV4Prompt } from '@ai-sdk/provider';
 import { describe, expect, it } from '@jest/globals';
 import type { ContentBlock, DataBlock, DataSource, ToolResultBlock } from '../../core/messages/block.js';
 import type { Msg } from '../../core/messages/message.js';
-import { toPrompt } from './prompt.js';
+import { type PromptContext, toPrompt } from './prompt.js';
 
 const NOW = '2026-11-20T10:00:00.000Z';
 const span = { created_at: NOW, finished_at: NOW };
@@ -71,6 +71,16 @@ const answered = (toolCallId: string, value: string, type = 'text') => ({
 const NO_RESULT = 'This tool call was not completed, so it has no result.';
 const signed = { provider_options: { openai: { itemId: 'i' } } };
 const providerOptions = signed.provider_options;
+
+const CONTEXT: PromptContext = {
+  rules: { input_types: null, carries: ['image/*', 'audio/wav', 'application/pdf'] },
+  urls: { 'image/*': [/^https?:\/\/.*$/] },
+  thinking: 'signed',
+};
+const reminder = (file: string, reason: string) =>
+  said(`<system-reminder>The file [${file}] was left out: ${reason}.</system-reminder>`);
+const UNREAD = 'this media type is not supported by this model';
+const UNREACHED = 'this model cannot fetch files of this media type from this address';
 
 const CASES: [string, Msg[], unknown[]][] = [
   ['a question', [msg('user', text('hi'), text(''))], [{ role: 'user', content: [said('hi')] }]],
@@ -209,9 +219,9 @@ const CASES: [string, Msg[], unknown[]][] = [
           { type: 'file', mediaType: 'image/png', filename: 'a.png', data: { type: 'data', data: 'AAAA' } },
           { type: 'file', mediaType: 'application/pdf', data: { type: 'data', data: 'AAAA' } },
           said('a.csv:\na;b'),
-          said('[application/zip a.zip]'),
+          reminder('application/zip a.zip', UNREAD),
           { type: 'file', mediaType: 'image/png', data: { type: 'url', url: new URL('https://e.com/X.png') } },
-          said('[audio/wav https://e.com/X.png]'),
+          reminder('audio/wav https://e.com/X.png', UNREACHED),
         ],
       },
     ],
@@ -236,11 +246,24 @@ const CASES: [string, Msg[], unknown[]][] = [
 
 describe('toPrompt', () => {
   it.each(CASES)('converts %s', (_, messages, expected) => {
-    const prompt: LanguageModelV4Prompt = toPrompt('', messages, { 'image/*': [/^https?:\/\/.*$/] });
+    const prompt: LanguageModelV4Prompt = toPrompt('', messages, CONTEXT);
     expect(prompt).toEqual(expected);
   });
 
   it('puts the system prompt first', () => {
-    expect(toPrompt('Be kind.', [msg('user', text('hi'))])[0]).toEqual({ role: 'system', content: 'Be kind.' });
+    expect(toPrompt('Be kind.', [msg('user', text('hi'))], CONTEXT)[0]).toEqual({
+      role: 'system',
+      content: 'Be kind.',
+    });
+  });
+
+  it('gives back plain thinking to providers that want it', () => {
+    const reply = msg('assistant', thinking(), thinking(signed), text('a'));
+    const [message] = toPrompt('', [reply], { ...CONTEXT, thinking: 'all' });
+    expect(message?.content).toEqual([
+      { type: 'reasoning', text: 'hm' },
+      { type: 'reasoning', text: 'hm', providerOptions },
+      said('a'),
+    ]);
   });
 });

@@ -1,18 +1,17 @@
 import type {
-  LanguageModelV4FilePart,
   LanguageModelV4Message,
   LanguageModelV4Prompt,
-  LanguageModelV4TextPart,
   LanguageModelV4ToolResultPart,
   SharedV4ProviderOptions,
 } from '@ai-sdk/provider';
 import type { ContentBlock, DataBlock, HintBlock, ToolCallBlock, ToolResultBlock } from '../../core/messages/block.js';
 import type { Msg } from '../../core/messages/message.js';
+import { type MediaContext, type MediaPart, mention, toMediaPart } from './media.js';
 
-/** URLs a model fetches by itself, by media type pattern (`image/*`). */
-export type SupportedUrls = Record<string, RegExp[]>;
+export interface PromptContext extends MediaContext {
+  readonly thinking: 'signed' | 'all';
+}
 
-type UserPart = LanguageModelV4TextPart | LanguageModelV4FilePart;
 type AssistantPart = Extract<LanguageModelV4Message, { role: 'assistant' }>['content'][number];
 
 const NO_RESULT = 'This tool call was not completed, so it has no result.';
@@ -23,8 +22,8 @@ const EMPTY_FAILURE: Record<Exclude<ToolResultBlock['state'], 'success'>, string
   running: 'The tool call did not finish.',
 };
 
-/** The conversation as a provider takes it. URLs the model cannot fetch are named in words, and never fetched here. */
-export function toPrompt(system: string, messages: readonly Msg[], urls: SupportedUrls = {}): LanguageModelV4Prompt {
+/** The conversation as a provider takes it. Media the model does not take are named in words; nothing is fetched here. */
+export function toPrompt(system: string, messages: readonly Msg[], context: PromptContext): LanguageModelV4Prompt {
   const prompt: LanguageModelV4Prompt = [];
   if (system !== '') prompt.push({ role: 'system', content: system });
   for (const message of messages) {
@@ -35,10 +34,10 @@ export function toPrompt(system: string, messages: readonly Msg[], urls: Support
         break;
       }
       case 'user':
-        pushUser(prompt, userParts(message.content, urls));
+        pushUser(prompt, userParts(message.content, context));
         break;
       case 'assistant':
-        pushReply(prompt, message.content, urls);
+        pushReply(prompt, message.content, context);
         break;
     }
   }
@@ -49,7 +48,7 @@ export function toPrompt(system: string, messages: readonly Msg[], urls: Support
  * One reply holds the blocks of many model calls. Results and hints end a stretch of what the model said; every call of a stretch is
  * answered right after it, wherever its result lies and even if it has none, since providers reject a history with open calls.
  */
-function pushReply(prompt: LanguageModelV4Prompt, content: readonly ContentBlock[], urls: SupportedUrls): void {
+function pushReply(prompt: LanguageModelV4Prompt, content: readonly ContentBlock[], context: PromptContext): void {
   const results = new Map<string, ToolResultBlock>();
   const called = new Set<string>();
   for (const block of content) {
@@ -61,8 +60,8 @@ function pushReply(prompt: LanguageModelV4Prompt, content: readonly ContentBlock
   const endStretch = (): void => {
     if (said.length > 0) prompt.push({ role: 'assistant', content: said });
     if (calls.length > 0) {
-      prompt.push({ role: 'tool', content: calls.map((call) => toResultPart(call, results.get(call.id))) });
-      for (const { id } of calls) pushUser(prompt, attachments(results.get(id), urls));
+      prompt.push({ role: 'tool', content: calls.map((call) => toResultPart(call, results.get(call.id), context)) });
+      for (const { id } of calls) pushUser(prompt, attachments(results.get(id), context));
     }
     said = [];
     calls = [];
@@ -73,11 +72,12 @@ function pushReply(prompt: LanguageModelV4Prompt, content: readonly ContentBlock
         if (block.text !== '') said.push({ type: 'text', text: block.text, ...options(block) });
         break;
       case 'thinking':
-        // A provider takes back only reasoning that it signed itself.
-        if (options(block).providerOptions) said.push({ type: 'reasoning', text: block.thinking, ...options(block) });
+        if (options(block).providerOptions || (context.thinking === 'all' && block.thinking !== '')) {
+          said.push({ type: 'reasoning', text: block.thinking, ...options(block) });
+        }
         break;
       case 'data':
-        said.push(toFilePart(block, urls));
+        said.push(ownFile(block, context));
         break;
       case 'tool_call':
         said.push({
@@ -92,88 +92,78 @@ function pushReply(prompt: LanguageModelV4Prompt, content: readonly ContentBlock
       case 'tool_result':
         endStretch();
         if (!called.has(block.id)) {
-          pushUser(prompt, [{ type: 'text', text: `Result of the tool ${block.name}: ${resultText(block)}` }]);
+          pushUser(prompt, [{ type: 'text', text: `Result of the tool ${block.name}: ${resultText(block, context)}` }]);
         }
         break;
       case 'hint':
         endStretch();
-        pushUser(prompt, hintParts(block, urls));
+        pushUser(prompt, hintParts(block, context));
         break;
     }
   }
   endStretch();
 }
 
-function pushUser(prompt: LanguageModelV4Prompt, content: UserPart[]): void {
+function pushUser(prompt: LanguageModelV4Prompt, content: MediaPart[]): void {
   if (content.length > 0) prompt.push({ role: 'user', content });
 }
 
-function userParts(blocks: readonly ContentBlock[], urls: SupportedUrls): UserPart[] {
-  return blocks.flatMap((block): UserPart[] => {
+function userParts(blocks: readonly ContentBlock[], context: MediaContext): MediaPart[] {
+  return blocks.flatMap((block): MediaPart[] => {
     if (block.type === 'text') return block.text === '' ? [] : [{ type: 'text', text: block.text }];
-    if (block.type === 'data') return [toFilePart(block, urls)];
-    return block.type === 'hint' ? hintParts(block, urls) : [];
+    if (block.type === 'data') return [toMediaPart(block, context)];
+    return block.type === 'hint' ? hintParts(block, context) : [];
   });
 }
 
-function hintParts({ hint }: HintBlock, urls: SupportedUrls): UserPart[] {
+function hintParts({ hint }: HintBlock, context: MediaContext): MediaPart[] {
   if (typeof hint === 'string') return hint === '' ? [] : [{ type: 'text', text: hint }];
-  return userParts(hint, urls);
+  return userParts(hint, context);
 }
 
-function toResultPart(call: ToolCallBlock, result: ToolResultBlock | undefined): LanguageModelV4ToolResultPart {
-  return { type: 'tool-result', toolCallId: call.id, toolName: call.name, output: toOutput(result) };
+/** A file the model made. Few providers take one in the model's own turn, and none takes an address there. */
+function ownFile(block: DataBlock, context: MediaContext): MediaPart {
+  const part = toMediaPart(block, context);
+  const goes = part.type === 'file' && part.data.type === 'data' && context.rules.in_replies === true;
+  return goes ? part : { type: 'text', text: mention(block) };
 }
 
-function toOutput(result: ToolResultBlock | undefined): LanguageModelV4ToolResultPart['output'] {
+function toResultPart(
+  call: ToolCallBlock,
+  result: ToolResultBlock | undefined,
+  context: MediaContext,
+): LanguageModelV4ToolResultPart {
+  return { type: 'tool-result', toolCallId: call.id, toolName: call.name, output: toOutput(result, context) };
+}
+
+function toOutput(result: ToolResultBlock | undefined, context: MediaContext): LanguageModelV4ToolResultPart['output'] {
   if (result === undefined) return { type: 'error-text', value: NO_RESULT };
-  const text = resultText(result);
+  const text = resultText(result, context);
   if (result.state === 'success') return { type: 'text', value: text };
   const failure = EMPTY_FAILURE[result.state];
   if (text === '') return { type: 'error-text', value: failure };
   return { type: 'error-text', value: result.state === 'running' ? `${text}\n${failure}` : text };
 }
 
-function resultText(result: ToolResultBlock): string {
-  return result.output.map((block) => (block.type === 'text' ? block.text : `[${describe(block)}]`)).join('\n');
+/** Files that follow as attachments are only mentioned. */
+function resultText(result: ToolResultBlock, context: MediaContext): string {
+  return result.output
+    .map((block) => {
+      if (block.type === 'text') return block.text;
+      const part = toMediaPart(block, context);
+      return part.type === 'text' ? part.text : mention(block);
+    })
+    .join('\n');
 }
 
 /** Not every provider takes files inside a tool result, so they follow it as a message of their own. */
-function attachments(result: ToolResultBlock | undefined, urls: SupportedUrls): UserPart[] {
-  const data = result?.output.filter((block) => block.type === 'data') ?? [];
-  if (result === undefined || data.length === 0) return [];
-  return [
-    { type: 'text', text: `Output of the tool ${result.name}:` },
-    ...data.map((block) => toFilePart(block, urls)),
-  ];
-}
-
-/** Images, audio and PDF as files, text as text; anything else is only named. */
-function toFilePart(block: DataBlock, urls: SupportedUrls): UserPart {
-  const { source } = block;
-  const mediaType = source.media_type.toLowerCase();
-  if (source.type === 'base64' && (mediaType.startsWith('text/') || mediaType === 'application/json')) {
-    const text = Buffer.from(source.data, 'base64').toString('utf8');
-    return { type: 'text', text: block.name === null ? text : `${block.name}:\n${text}` };
-  }
-  const readable = /^(image|audio)\//.test(mediaType) || mediaType === 'application/pdf';
-  const reachable = source.type === 'base64' || isSupported(source.url, mediaType, urls);
-  if (!readable || !reachable) return { type: 'text', text: `[${describe(block)}]` };
-  return {
-    type: 'file',
-    mediaType,
-    ...(block.name !== null && { filename: block.name }),
-    data: source.type === 'base64' ? { type: 'data', data: source.data } : { type: 'url', url: new URL(source.url) },
-  };
-}
-
-function isSupported(url: string, mediaType: string, urls: SupportedUrls): boolean {
-  const keys = [mediaType, `${mediaType.split('/')[0]}/*`, '*/*', '*'];
-  return keys.some((key) => urls[key]?.some((pattern) => pattern.test(url.toLowerCase())));
-}
-
-function describe({ name, source }: DataBlock): string {
-  return [source.media_type, name, source.type === 'url' ? source.url : null].filter((part) => part !== null).join(' ');
+function attachments(result: ToolResultBlock | undefined, context: MediaContext): MediaPart[] {
+  const files = (result?.output ?? []).flatMap((block) => {
+    const part = block.type === 'data' ? toMediaPart(block, context) : undefined;
+    return part?.type === 'file' ? [part] : [];
+  });
+  if (result === undefined || files.length === 0) return [];
+  return [{ type: 'text', text: `Output of the tool ${result.name}:` }, ...files];
 }
 
 function parseInput(input: string): Record<string, unknown> {

@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { anthropicModelOptions } from './provider-options.js';
+import { verifyAnthropic } from './verify.js';
 
 const ANTHROPIC_URL = 'https://api.anthropic.com/v1';
 
@@ -22,8 +24,10 @@ export const anthropicCredentialType: CredentialType<typeof AnthropicCredential>
   schema: AnthropicCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
-  createChatModel({ api_key, base_url }, { name }, { fetch }) {
+  createChatModel({ api_key, base_url }, model, { fetch }) {
     const provider = createAnthropic({ apiKey: api_key, baseURL: base_url ?? ANTHROPIC_URL, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'anthropic' });
+    return new AiSdkChatModel(provider(model.name), anthropicModelOptions(model));
   },
+  verify: ({ api_key, base_url }, access, signal) =>
+    verifyAnthropic({ api_key, base_url: base_url ?? ANTHROPIC_URL }, access, signal),
 };

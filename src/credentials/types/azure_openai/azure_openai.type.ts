@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName, HostLabel } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { azureModelOptions } from './provider-options.js';
+import { verifyAzure } from './verify.js';
 
 const AzureOpenAiCredential = z
   .strictObject({
@@ -43,15 +45,20 @@ export const azureOpenAiCredentialType: CredentialType<typeof AzureOpenAiCredent
   schema: AzureOpenAiCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
-  createChatModel({ api_key, resource_name, base_url, api_version }, { name }, { fetch }) {
+  createChatModel({ api_key, resource_name, base_url, api_version }, model, { fetch }) {
     const provider = createAzure({
       apiKey: api_key,
-      baseURL: base_url ?? `https://${resource_name}.openai.azure.com/openai`,
+      baseURL: base_url ?? resourceUrl(resource_name),
       ...(api_version && { apiVersion: api_version, useDeploymentBasedUrls: true }),
       fetch,
     });
-    if (api_version) return new AiSdkChatModel(provider.chat(name), { namespace: 'openai' });
-    // Conversations are ours to keep: nothing is to be stored at Azure.
-    return new AiSdkChatModel(provider.responses(name), { namespace: 'azure', providerOptions: { store: false } });
+    const api = api_version ? 'chat' : 'responses';
+    return new AiSdkChatModel(provider[api](model.name), azureModelOptions(model, api));
   },
+  verify: ({ api_key, resource_name, base_url, api_version }, access, signal) =>
+    verifyAzure({ api_key, base_url: base_url ?? resourceUrl(resource_name), api_version }, access, signal),
 };
+
+function resourceUrl(resource_name: string | null | undefined): string {
+  return `https://${resource_name}.openai.azure.com/openai`;
+}

@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { baseUrl, CredentialName, HeaderText, HostLabel, secret } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { bedrockModelOptions } from './provider-options.js';
+import { verifyBedrock } from './verify.js';
 
 const BedrockCredential = z
   .strictObject({
@@ -35,7 +37,7 @@ export const bedrockCredentialType: CredentialType<typeof BedrockCredential> = {
   schema: BedrockCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
-  createChatModel({ region, api_key, access_key_id, secret_access_key, session_token, base_url }, { name }, { fetch }) {
+  createChatModel({ region, api_key, access_key_id, secret_access_key, session_token, base_url }, model, { fetch }) {
     const provider = createAmazonBedrock({
       region,
       // Whatever is left undefined here the provider package looks up in AWS_* of the process, which belongs to the operator.
@@ -46,8 +48,9 @@ export const bedrockCredentialType: CredentialType<typeof BedrockCredential> = {
       baseURL: base_url ?? runtimeUrl(region),
       fetch,
     });
-    return new AiSdkChatModel(provider(name), { namespace: 'bedrock' });
+    return new AiSdkChatModel(provider(model.name), bedrockModelOptions(model));
   },
+  verify: verifyBedrock,
 };
 
 function runtimeUrl(region: string): string {

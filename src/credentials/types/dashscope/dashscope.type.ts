@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { dashScopeModelOptions } from './provider-options.js';
+import { verifyOpenAi } from '../openai/verify.js';
 
 const DashScopeCredential = z
   .strictObject({
@@ -22,8 +24,9 @@ export const dashScopeCredentialType: CredentialType<typeof DashScopeCredential>
   schema: DashScopeCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
-  createChatModel({ api_key, base_url }, { name }, { fetch }) {
+  createChatModel({ api_key, base_url }, model, { fetch }) {
     const provider = createAlibaba({ apiKey: api_key, baseURL: base_url, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'alibaba' });
+    return new AiSdkChatModel(provider(model.name), dashScopeModelOptions(model));
   },
+  verify: verifyOpenAi,
 };

@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { deepSeekModelOptions } from './provider-options.js';
+import { verifyOpenAi } from '../openai/verify.js';
 
 const DeepSeekCredential = z
   .strictObject({
@@ -20,8 +22,9 @@ export const deepSeekCredentialType: CredentialType<typeof DeepSeekCredential> =
   schema: DeepSeekCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
-  createChatModel({ api_key, base_url }, { name }, { fetch }) {
+  createChatModel({ api_key, base_url }, model, { fetch }) {
     const provider = createDeepSeek({ apiKey: api_key, baseURL: base_url, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'deepseek' });
+    return new AiSdkChatModel(provider(model.name), deepSeekModelOptions(model));
   },
+  verify: verifyOpenAi,
 };

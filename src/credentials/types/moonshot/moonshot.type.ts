@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { moonshotModelOptions } from './provider-options.js';
+import { verifyOpenAi } from '../openai/verify.js';
 
 const MoonshotCredential = z
   .strictObject({
@@ -20,8 +22,9 @@ export const moonshotCredentialType: CredentialType<typeof MoonshotCredential> =
   schema: MoonshotCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
-  createChatModel({ api_key, base_url }, { name }, { fetch }) {
+  createChatModel({ api_key, base_url }, model, { fetch }) {
     const provider = createMoonshotAI({ apiKey: api_key, baseURL: base_url, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'moonshotai' });
+    return new AiSdkChatModel(provider(model.name), moonshotModelOptions(model));
   },
+  verify: verifyOpenAi,
 };

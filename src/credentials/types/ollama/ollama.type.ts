@@ -4,6 +4,9 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { ollamaModelOptions } from './provider-options.js';
+import { verifyOllama } from './verify.js';
+import { ollamaFetch } from './ollama-fetch.js';
 
 const OLLAMA_HOST = 'http://localhost:11434';
 
@@ -22,8 +25,12 @@ export const ollamaCredentialType: CredentialType<typeof OllamaCredential> = {
   schema: OllamaCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
-  createChatModel({ host }, { name }, { fetch }) {
-    const provider = createOllama({ baseURL: `${(host ?? OLLAMA_HOST).replace(/\/$/, '')}/api`, fetch });
-    return new AiSdkChatModel(provider(name), { namespace: 'ollama' });
+  createChatModel({ host }, model, { fetch }) {
+    const provider = createOllama({
+      baseURL: `${(host ?? OLLAMA_HOST).replace(/\/$/, '')}/api`,
+      fetch: ollamaFetch(fetch),
+    });
+    return new AiSdkChatModel(provider(model.name), ollamaModelOptions(model));
   },
+  verify: ({ host }, access, signal) => verifyOllama({ host: host ?? OLLAMA_HOST }, access, signal),
 };

@@ -4,9 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, baseUrl, CredentialName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
-
-/** The provider package looks for its options, and files what it says, under the name it is given. */
-const NAMESPACE = 'openai_compatible';
+import { OPENAI_COMPATIBLE_NAME, openAiCompatibleModelOptions } from './provider-options.js';
+import { verifyOpenAi } from '../openai/verify.js';
 
 const OpenAiCompatibleCredential = z
   .strictObject({
@@ -24,14 +23,15 @@ export const openAiCompatibleCredentialType: CredentialType<typeof OpenAiCompati
   schema: OpenAiCompatibleCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: true,
-  createChatModel({ base_url, api_key }, { name }, { fetch }) {
+  createChatModel({ base_url, api_key }, model, { fetch }) {
     const provider = createOpenAICompatible({
-      name: NAMESPACE,
+      name: OPENAI_COMPATIBLE_NAME,
       baseURL: base_url,
       ...(api_key && { apiKey: api_key }),
       includeUsage: true,
       fetch,
     });
-    return new AiSdkChatModel(provider(name), { namespace: NAMESPACE });
+    return new AiSdkChatModel(provider(model.name), openAiCompatibleModelOptions(model));
   },
+  verify: verifyOpenAi,
 };

@@ -4,6 +4,8 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { ApiKey, CredentialName, HostName } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { xaiModelOptions } from './provider-options.js';
+import { verifyOpenAi } from '../openai/verify.js';
 
 const XaiCredential = z
   .strictObject({
@@ -20,9 +22,10 @@ export const xaiCredentialType: CredentialType<typeof XaiCredential> = {
   schema: XaiCredential,
   models: loadModelCatalog(new URL('./models.yaml', import.meta.url)),
   allowsUnlistedModels: false,
-  createChatModel({ api_key, api_host }, { name }, { fetch }) {
+  createChatModel({ api_key, api_host }, model, { fetch }) {
     const provider = createXai({ apiKey: api_key, baseURL: `https://${api_host}/v1`, fetch });
-    // Conversations are ours to keep: nothing is to be stored at xAI.
-    return new AiSdkChatModel(provider(name), { namespace: 'xai', providerOptions: { store: false } });
+    return new AiSdkChatModel(provider(model.name), xaiModelOptions(model));
   },
+  verify: ({ api_key, api_host }, access, signal) =>
+    verifyOpenAi({ api_key, base_url: `https://${api_host}/v1` }, access, signal),
 };

@@ -1,0 +1,25 @@
+import { type AiSdkModelOptions, commonSettings, flagOf, present, textOf } from '../../../models/ai-sdk/options.js';
+import type { ModelRef } from '../credential-type.js';
+
+const CARRIED = [
+  ...['jpeg', 'png', 'gif', 'webp', 'bmp', 'heic', 'heif'].map((it) => `image/${it}`),
+  ...['mp4', 'mpeg', 'quicktime', 'avi', 'x-flv', 'webm', '3gpp'].map((it) => `video/${it}`),
+];
+
+export function moonshotModelOptions({ card }: ModelRef): AiSdkModelOptions {
+  return {
+    namespace: 'moonshotai',
+    mapParameters: (parameters) => {
+      const enabled = flagOf(parameters.thinking_enable);
+      return {
+        settings: commonSettings(parameters),
+        provider: present({
+          thinking: enabled === undefined ? undefined : { type: enabled ? 'enabled' : 'disabled' },
+          reasoningEffort: textOf(parameters.reasoning_effort),
+        }),
+      };
+    },
+    media: { input_types: card?.input_types ?? null, carries: CARRIED, names: { 'video/quicktime': 'video/mov' } },
+    thinking: 'all',
+  };
+}

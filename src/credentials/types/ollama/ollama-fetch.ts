@@ -1,0 +1,100 @@
+import { ModelError } from '../../../core/models/chat-model.js';
+
+type Fetch = typeof globalThis.fetch;
+
+/**
+ * The provider package drops lines that it does not understand: an error that Ollama reports within a stream would pass for the end of
+ * the answer, and so would a lost connection. Here both are failures. It also writes a message of nothing but images in a way that Ollama
+ * does not read.
+ */
+export function ollamaFetch(fetch: Fetch): Fetch {
+  return async (input, init) => {
+    const body = init?.body;
+    const response = await fetch(input, typeof body === 'string' ? { ...init, body: withTexts(body) } : init);
+    const streams = response.headers.get('content-type')?.includes('ndjson') === true;
+    if (!response.ok || response.body === null || !streams) return response;
+    const { status, statusText, headers } = response;
+    return new Response(checked(response.body), { status, statusText, headers });
+  };
+}
+
+/** `content` is a text; the package says `[]` where there is none. */
+function withTexts(body: string): string {
+  if (!body.includes('"content":[]')) return body;
+  const request = JSON.parse(body) as { messages?: { content?: unknown }[] };
+  const messages = request.messages?.map((it) => (Array.isArray(it.content) ? { ...it, content: '' } : it));
+  return JSON.stringify({ ...request, messages });
+}
+
+/** The same bytes up to the line that is wrong; then the failure, once what came before it was read. */
+function checked(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  const lines = new Lines();
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        lines.check();
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(lines.push(value));
+        const last = lines.end();
+        if (last.length > 0) controller.enqueue(last);
+        controller.close();
+      },
+      // The package cancels without looking at the outcome; a rejection would be nobody's, and end the process.
+      cancel: (reason) => reader.cancel(reason).catch(() => undefined),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Parts what comes into lines and looks at each. */
+class Lines {
+  private readonly decoder = new TextDecoder();
+  private readonly encoder = new TextEncoder();
+  private open = '';
+  private done = false;
+  private failure: ModelError | undefined;
+
+  /** The complete lines that are well, ready to be passed on. */
+  push(chunk: Uint8Array): Uint8Array {
+    const lines = (this.open + this.decoder.decode(chunk, { stream: true })).split('\n');
+    this.open = lines.pop() ?? '';
+    const well: string[] = [];
+    for (const line of lines) {
+      if (!this.look(line)) break;
+      well.push(`${line}\n`);
+    }
+    return this.encoder.encode(well.join(''));
+  }
+
+  check(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** What was left without a line break. */
+  end(): Uint8Array {
+    const rest = this.push(this.encoder.encode('\n'));
+    if (!this.done) this.failure ??= new ModelError('connection', 'The stream ended before the model had finished.');
+    this.check();
+    return rest;
+  }
+
+  private look(line: string): boolean {
+    if (line.trim() === '') return true;
+    const { error, done } = parse(line);
+    if (error !== undefined) {
+      this.failure = new ModelError('upstream', typeof error === 'string' ? error : 'The model ended with an error.');
+    }
+    this.done ||= done === true;
+    return error === undefined;
+  }
+}
+
+/** A line that is no JSON is an error, too. */
+function parse(line: string): { error?: unknown; done?: unknown } {
+  try {
+    return JSON.parse(line) as { error?: unknown; done?: unknown };
+  } catch {
+    return { error: 'The answer is not JSON.' };
+  }
+}
