@@ -102,6 +102,6 @@ it('what names it already may be changed when it was deleted by force', async ()
   const agent = await create(client, '/agent', { name: 'a', chat_model_config: model(id) });
   await client.ok('DELETE', `/credential/${id}?force=true`);
   await client.ok('PATCH', `/agent/${agent}`, { name: 'b' });
-  const again = await client.request('PATCH', `/agent/${agent}`, { chat_model_config: model(id) });
+  const again = await client.request('PATCH', `/agent/${agent}`, { fallback_chat_model_config: model(id) });
   expect(refusal(again)).toEqual([404, 'credential_not_found']);
 });

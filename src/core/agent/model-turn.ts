@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentEvent } from '../events/agent-event.js';
+import { countable } from '../messages/message.js';
 import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd, closeModelCall } from './closing.js';
 import { PartMapper } from './part-mapper.js';
@@ -136,5 +137,5 @@ async function* stream(ctx: ReplyContext, opened: Opened): AsyncGenerator<AgentE
   }
   const { modelCall } = ctx;
   ctx.modelCall = null;
-  yield ctx.emit({ type: 'MODEL_CALL_END', ...modelCall, ...part.usage, finished_reason: 'completed' });
+  yield ctx.emit({ type: 'MODEL_CALL_END', ...modelCall, ...countable(part.usage), finished_reason: 'completed' });
 }

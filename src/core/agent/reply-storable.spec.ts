@@ -1,9 +1,10 @@
 import { expect, it } from '@jest/globals';
 import { checkGrammar } from '../events/grammar.js';
 import { reduce } from '../events/reducer.js';
+import { NO_USAGE, type Usage } from '../messages/message.js';
 import { isStorable } from '../messages/storable.js';
 import { collect, request, tool } from '../testing/reply-harness.js';
-import { finish, ScriptedModel, toolCall } from '../testing/scripted-model.js';
+import { finish, ScriptedModel, text, toolCall } from '../testing/scripted-model.js';
 
 it('says nothing that the database cannot store, whatever models and tools say', async () => {
   const bad = tool('bad\0name', async function* () {
@@ -35,8 +36,16 @@ it('says nothing that the database cannot store, whatever models and tools say',
   checkGrammar(events, { complete: true });
   expect(reduce(events)).toEqual([req.reply.msg]);
   expect(isStorable(deepText(req.reply.msg))).toBe(true);
-  const [text] = req.reply.msg.content;
-  expect(text).toMatchObject({ type: 'text', text: 'nul\u{fffd} and half 😀 pair' });
+  const [said] = req.reply.msg.content;
+  expect(said).toMatchObject({ type: 'text', text: 'nul\u{fffd} and half 😀 pair' });
+});
+
+it('counts nothing that cannot be counted', async () => {
+  const nonsense = { input_tokens: 7, output_tokens: Number.NaN, cache_input_tokens: -1, reasoning_tokens: Infinity };
+  const model = new ScriptedModel([[...text('Hi'), { type: 'finish', usage: nonsense as unknown as Usage }]]);
+  const req = request(model);
+  await collect(req);
+  expect(req.reply.msg.usage).toEqual({ ...NO_USAGE, input_tokens: 7 });
 });
 
 /** All strings of a value, as they are and not escaped. */

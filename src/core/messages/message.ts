@@ -21,6 +21,22 @@ export const NO_USAGE: Usage = {
   reasoning_tokens: 0,
 };
 
+/** Far above any real count, and far below where sums of them are no exact numbers any more. */
+const MAX_COUNT = 1e12;
+
+/** What a model says it used, as whole numbers that can be stored and added: what is missing, or no such number, counts as none. */
+export function countable(usage: Partial<Record<keyof Usage, unknown>>): Usage {
+  const count = (value: unknown): number =>
+    typeof value === 'number' && value > 0 && value <= MAX_COUNT ? Math.round(value) : 0;
+  return {
+    input_tokens: count(usage.input_tokens),
+    output_tokens: count(usage.output_tokens),
+    cache_input_tokens: count(usage.cache_input_tokens),
+    cache_creation_input_tokens: count(usage.cache_creation_input_tokens),
+    reasoning_tokens: count(usage.reasoning_tokens),
+  };
+}
+
 /** Sanitised classes of failure; what a provider really said stays in the log of the service. */
 export const ErrorType = z.enum([
   'authentication',
