@@ -26,7 +26,6 @@ const LEFT = undefined;
 export class ReplyRun {
   private readonly work: ReplyWork;
   private readonly sample: GrammarSample | undefined;
-  private readonly calls: ModelCallLedger;
   private inModelCall = false;
   /** What is asked of somebody outside, shown once the run is parked on record. */
   private readonly asked: HeldEvent[] = [];
@@ -35,10 +34,10 @@ export class ReplyRun {
   constructor(
     private readonly stretch: Stretch,
     private readonly preparation: Preparation,
+    private readonly calls = new ModelCallLedger(preparation.assembly),
   ) {
     this.work = prepareReply(stretch, preparation, (tools) => this.start(tools));
     this.sample = this.sampled();
-    this.calls = new ModelCallLedger(preparation.assembly);
   }
 
   /** Undefined when the session was left without an end: the lease is gone, or somebody else goes on. */
@@ -237,7 +236,8 @@ export class ReplyRun {
       // Asked for while the reply came to its rest: the session is still held, and the run goes on to its end.
       held.finishing = false;
       held.stop(run.run_id, written.mode);
-      return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }).play();
+      // With the calls that this write was to put on record.
+      return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }, this.calls).play();
     }
     if (written && written.outcome !== 'fenced') this.stretch.conclude(null, history, false);
     return written;
