@@ -50,32 +50,40 @@ const FILTER = (alias: string): string => `
   AND ($6::uuid IS NULL OR ${alias}.session_id = $6) AND ($7::uuid IS NULL OR ${alias}.credential_id = $7)
   AND ($8::text IS NULL OR ${alias}.provider = $8) AND ($9::text IS NULL OR ${alias}.model = $9)`;
 
-const IN_RANGE = `
-  c.ended_at >= $3 AND c.ended_at < $4 AND c.id >= ${idAt(`$3::timestamptz - ${MARGIN}`)} AND c.id < ${idAt(`$4::timestamptz + ${MARGIN}`)}`;
+/** Calls that ended from one instant to before another, found by their ids. */
+const IN_RANGE = (from: string, to: string): string => `
+  c.ended_at >= ${from} AND c.ended_at < ${to} AND c.id >= ${idAt(`${from} - ${MARGIN}`)} AND c.id < ${idAt(`${to} + ${MARGIN}`)}`;
+
+const FROM = '$3::timestamptz';
+const TO = '$4::timestamptz';
 
 /** The days that lie whole between $3 and $4; what they hold may be read from their sums. */
 const WHOLE = `
   whole AS (
-    SELECT lower AS first, greatest(lower, ($4::timestamptz AT TIME ZONE 'UTC')::date) AS last FROM (
-      SELECT ($3::timestamptz AT TIME ZONE 'UTC')::date + (($3::timestamptz AT TIME ZONE 'UTC')::time > '00:00')::int AS lower) d
+    SELECT first, last, first::timestamp AT TIME ZONE 'UTC' AS first_at, last::timestamp AT TIME ZONE 'UTC' AS last_at FROM (
+      SELECT lower AS first, greatest(lower, (${TO} AT TIME ZONE 'UTC')::date) AS last FROM (
+        SELECT (${FROM} AT TIME ZONE 'UTC')::date + ((${FROM} AT TIME ZONE 'UTC')::time > '00:00')::int AS lower) d) e
   )`;
-
-const OUTSIDE = `((c.ended_at AT TIME ZONE 'UTC')::date < whole.first OR (c.ended_at AT TIME ZONE 'UTC')::date >= whole.last)`;
 
 const RAW = `SELECT ${CALL}, c.run_id, 1 AS calls, (c.outcome = 'failed')::int AS failed_calls, ${TOKENS.map((name) => `c.${name}`).join(', ')},
   coalesce(c.cost, 0) AS cost`;
 
 /** Every call by itself: for sums by run. */
-const EACH = `used AS (${RAW} FROM model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE})`;
+const EACH = `used AS (${RAW} FROM model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE(FROM, TO)})`;
 
-/** Sums of whole days, calls of such days that are not in them yet, and the calls of the days that lie in part outside. */
+/**
+ * Sums of whole days, calls of such days that are not in them yet, and the calls before and after those days. Each by a range of its own:
+ * only so is a day that is summed not read call by call, too.
+ */
 const SUMMED = `${WHOLE}, used AS (
   SELECT ${KEY}, NULL::uuid AS run_id, ${ADDED.join(', ')} FROM usage_rollups u, whole
   WHERE ${FILTER('u')} AND u.day >= whole.first AND u.day < whole.last
   UNION ALL
-  ${RAW} FROM model_calls c, whole WHERE NOT c.rolled AND ${FILTER('c')} AND ${IN_RANGE} AND NOT ${OUTSIDE}
+  ${RAW} FROM whole, model_calls c WHERE NOT c.rolled AND ${FILTER('c')} AND ${IN_RANGE('whole.first_at', 'whole.last_at')}
   UNION ALL
-  ${RAW} FROM model_calls c, whole WHERE ${FILTER('c')} AND ${IN_RANGE} AND ${OUTSIDE}
+  ${RAW} FROM whole, model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE(FROM, `least(whole.first_at, ${TO})`)}
+  UNION ALL
+  ${RAW} FROM whole, model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE('whole.last_at', TO)}
 )`;
 
 const COLUMN: Record<Dimension, string> = {
