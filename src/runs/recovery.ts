@@ -28,7 +28,7 @@ const UNKNOWN_OUTCOME =
 export function unpark(rows: readonly MessageRow[], signals: readonly SignalInput[], run: Run, name: string): Reopened {
   const reply = stored(rows, run, name);
   const known = answersTo(reply, signals, run);
-  return { reply, rewound: null, known, unknown: new Set(), recorded: recordedIn(rows), turns: rows.length };
+  return { reply, rewound: null, known, unknown: new Set(), recorded: recordedIn(rows), turns: turnsIn(rows) };
 }
 
 /**
@@ -65,7 +65,7 @@ export function reopen(
     known: [...settled, ...answersTo(reply, signals, run)],
     unknown: new Set(unrepeatable.map((result) => result.id)),
     recorded: recordedIn(rows),
-    turns: rows.length,
+    turns: turnsIn(rows),
   };
 }
 
@@ -82,6 +82,9 @@ const recordedIn = (rows: readonly MessageRow[]) => ({
   from: rows.slice(0, -1).reduce((sum, row) => sum + row.data.content.length, 0),
   position: rows[0]?.position ?? 0,
 });
+
+/** A reply that was handed over between two attempts of a model call has the step on record in which the model said nothing yet. */
+const turnsIn = (rows: readonly MessageRow[]): number => rows.filter((row) => row.data.content.length > 0).length;
 
 /** Results from outside for calls that have none yet; each call is answered once, whatever was sent. */
 function answersTo(reply: ReplyReducer, signals: readonly SignalInput[], run: Run): AgentEvent[] {
