@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.js';
+import { isStorable } from '../core/messages/storable.js';
 import { AerieError, invalid } from '../platform/http/errors.js';
 import type { UsageQuery, UsageReport } from './usage.schema.js';
 import { type GroupKey, UsageStore } from './usage.store.js';
 
-const Cursor = z.array(z.string().nullable());
+const Cursor = z.array(z.string().refine(isStorable).nullable());
 
 /** What model calls used and cost. */
 @Injectable()

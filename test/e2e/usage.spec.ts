@@ -166,6 +166,8 @@ describe('usage', () => {
     expect(refusal(await other.request('GET', '/usage?scope=tenant'))).toEqual([403, 'forbidden']);
     expect(refusal(await other.request('GET', '/usage?user_id=one'))).toEqual([400, 'validation_failed']);
     expect(refusal(await other.request('GET', '/usage?cursor=xyz'))).toEqual([400, 'validation_failed']);
+    const nul = Buffer.from(JSON.stringify(['\0'])).toString('base64url');
+    expect(refusal(await other.request('GET', `/usage?cursor=${nul}`))).toEqual([400, 'validation_failed']);
     expect(refusal(await other.request('GET', '/usage?group_by=weather'))).toEqual([400, 'validation_failed']);
   });
 
