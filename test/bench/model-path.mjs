@@ -120,9 +120,14 @@ async function microsecondsPerDelta(run) {
 
 async function measure(provider) {
   const { AiSdkChatModel } = await load('models/ai-sdk/ai-sdk-model.js');
+  const { MaskedModel } = await load('models/masked-model.js');
+  const { GuardedModel } = await load('models/guarded-model.js');
+  const { CircuitBreaker } = await load('models/circuit-breaker.js');
   const model = provider.model(scripted(provider));
   const optionsOf = await provider.options();
-  const wrapped = new AiSdkChatModel(model, optionsOf({ name: model.modelId, card: null }, provider.api));
+  const sdk = new AiSdkChatModel(model, optionsOf({ name: model.modelId, card: null }, provider.api));
+  // As `ModelsService` makes it.
+  const wrapped = new GuardedModel(new MaskedModel(sdk, ['k']), new CircuitBreaker());
   const runs = { bare: () => bare(model), ours: () => ours(wrapped) };
   const times = { bare: [], ours: [] };
   // The first round warms up; afterwards the one that comes first is not always the same.
