@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AgentEvent, EventOf } from '../../src/core/events/agent-event.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/core/messages/message.js';
 import type { UsageReport } from '../../src/usage/usage.schema.js';
-import { type RunBody, Site, Talk } from '../chaos/matrix-support.js';
+import { isTerminal, type RunBody, Site, Talk } from '../chaos/matrix-support.js';
 import { Chance, SEED } from '../chaos/seed.js';
 import { ApiClient } from '../support/client.js';
 import { refusal } from '../support/crud.js';
@@ -67,7 +67,7 @@ describe('usage', () => {
             await talk.follower.until((event) => event.type === 'TEXT_BLOCK_DELTA' && event.run_id === run_id);
             await talk.client.ok('POST', `/runs/${run_id}/cancel`);
           }
-          await talk.ended(run_id);
+          await talk.follower.until(isTerminal(run_id));
         }
       }),
     );
@@ -174,7 +174,7 @@ describe('usage', () => {
   it('says of every attempt which one it is', async () => {
     const talk = await open('retrier');
     const { run_id } = await talk.say('/fail connection');
-    await talk.ended(run_id);
+    await talk.follower.until(isTerminal(run_id));
     const calls = talk.follower.seen.flatMap(({ event }: { event: AgentEvent }) =>
       event.type === 'MODEL_CALL_END'
         ? [[event.model_name, event.provider, event.attempt, event.is_fallback, event.error_type]]
