@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { ModelCard } from '../core/models/model-card.js';
+import { z } from 'zod';
+import type { ModelCard, ParameterSchema } from '../core/models/model-card.js';
 import type { EmbeddingModelCard, ModelCatalog, TtsModelCard } from '../core/models/model-catalog.js';
 import { type CredentialType, CredentialTypeRegistry, type ModelRef } from '../credentials/types/credential-type.js';
 import { notFound } from '../platform/http/errors.js';
@@ -17,6 +18,7 @@ type Listed<C> = C & { readonly provider: string };
 /** The cards of all credential types. */
 @Injectable()
 export class ModelCatalogService {
+  private readonly validators = new WeakMap<ParameterSchema, z.ZodType>();
   private readonly cards = new Map<string, ReadonlyMap<string, ModelCard>>();
 
   constructor(private readonly types: CredentialTypeRegistry) {
@@ -46,6 +48,25 @@ export class ModelCatalogService {
   /** A model of a type by its name, with its card when there is one. */
   ref({ type }: CredentialType, name: string): ModelRef {
     return { name, card: this.cards.get(type)?.get(name) ?? null };
+  }
+
+  /** What is wrong with the parameters of a model: with its card, or without one with what its type takes. */
+  faults({ models }: CredentialType, { card }: ModelRef, parameters: unknown): readonly z.core.$ZodIssue[] {
+    const schema = card?.parameter_schema ?? models.parameters;
+    let validator = this.validators.get(schema);
+    if (!validator) {
+      validator = z.fromJSONSchema({ ...schema, additionalProperties: false });
+      this.validators.set(schema, validator);
+    }
+    return validator.safeParse(parameters).error?.issues ?? [];
+  }
+
+  /** Of parameters that were checked when they were stored, those that still are valid: a card may have changed since. */
+  fitting(type: CredentialType, ref: ModelRef, parameters: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    const faulty = this.faults(type, ref, parameters).flatMap((issue): PropertyKey[] =>
+      issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(0, 1),
+    );
+    return Object.fromEntries(Object.entries(parameters).filter(([name]) => !faulty.includes(name)));
   }
 
   private listed<C extends AnyCard>(query: ModelQuery, cardsOf: (models: ModelCatalog) => readonly C[]): Listed<C>[] {

@@ -1,8 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
 import type { Principal } from '../auth/principal.js';
-import type { ParameterSchema } from '../core/models/model-card.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
 import { CredentialTypeRegistry } from '../credentials/types/credential-type.js';
 import { AerieError, invalid } from '../platform/http/errors.js';
@@ -22,8 +20,6 @@ const FIELDS = ['chat_model_config', 'fallback_chat_model_config'] as const;
 /** What may be chosen as the model of an agent or a session. */
 @Injectable()
 export class ModelChoiceService {
-  private readonly validators = new WeakMap<ParameterSchema, z.ZodType>();
-
   constructor(
     private readonly types: CredentialTypeRegistry,
     private readonly credentials: CredentialsService,
@@ -60,22 +56,13 @@ export class ModelChoiceService {
     if (owned !== config.type) throw invalid(`${path}.type`, `the credential is of type ${owned}`);
     const type = this.types.get(config.type);
     if (!type) throw invalid(`${path}.type`, 'this service does not know this type');
-    const { card } = this.catalog.ref(type, config.model);
+    const ref = this.catalog.ref(type, config.model);
+    const { card } = ref;
     if (!card && !type.allowsUnlistedModels) throw invalid(`${path}.model`, `${config.type} has no such model`);
     if (card?.status === 'sunset') throw invalid(`${path}.model`, 'this model is sunset: choose another one');
-    const schema = card?.parameter_schema ?? type.models.parameters;
-    const parsed = this.validator(schema).safeParse(config.parameters);
-    if (parsed.success) return;
-    const faults = parsed.error.issues.map((issue) => toFault({ ...issue, path: [path, 'parameters', ...issue.path] }));
+    const issues = this.catalog.faults(type, ref, config.parameters);
+    if (issues.length === 0) return;
+    const faults = issues.map((issue) => toFault({ ...issue, path: [path, 'parameters', ...issue.path] }));
     throw new AerieError('validation_failed', `The parameters are not valid for ${config.model}.`, faults);
-  }
-
-  private validator(schema: ParameterSchema): z.ZodType {
-    let validator = this.validators.get(schema);
-    if (!validator) {
-      validator = z.fromJSONSchema({ ...schema, additionalProperties: false });
-      this.validators.set(schema, validator);
-    }
-    return validator;
   }
 }

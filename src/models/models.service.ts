@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
 import { defaultParameters } from '../core/models/model-card.js';
@@ -13,7 +13,11 @@ import { MaskedModel } from './masked-model.js';
 import { ModelCatalogService } from './model-catalog.service.js';
 import { TokenRetryBudget } from './retry-budget.js';
 
-type KeptModel = Omit<BoundModel, 'credential_id'>;
+interface KeptModel {
+  readonly bound: Omit<BoundModel, 'credential_id'>;
+  /** Of stored parameters, those that the model takes. */
+  readonly fitting: (parameters: ChatModelConfig['parameters']) => Record<string, unknown>;
+}
 
 /** Chat models kept ready, with the secrets they were made of. */
 const MAX_KEPT_MODELS = 1000;
@@ -21,6 +25,7 @@ const MAX_KEPT_MODELS = 1000;
 /** Chat models, ready to be called. */
 @Injectable()
 export class ModelsService {
+  private readonly logger = new Logger(ModelsService.name);
   private readonly chatModels = new Map<string, KeptModel>();
 
   constructor(
@@ -32,8 +37,17 @@ export class ModelsService {
   /** The model a configuration names, ready to be called with the caller's own credential. */
   async bind(principal: Principal, config: ChatModelConfig): Promise<BoundModel> {
     const record = await this.credentials.record(principal, config.credential_id);
-    const kept = await this.chatModel(record, config.model);
-    return { ...kept, parameters: { ...kept.parameters, ...config.parameters }, credential_id: record.id };
+    const { bound, fitting } = await this.chatModel(record, config.model);
+    const stored = fitting(config.parameters);
+    const left_out = Object.keys(config.parameters).filter((name) => !(name in stored));
+    if (left_out.length > 0) {
+      const { tenant_id, id: credential_id } = record;
+      this.logger.warn(
+        { tenant_id, credential_id, model: config.model, left_out },
+        'Stored parameters do not fit the model',
+      );
+    }
+    return { ...bound, parameters: { ...bound.parameters, ...stored }, credential_id: record.id };
   }
 
   /**
@@ -62,10 +76,13 @@ export class ModelsService {
     const bare = type.createChatModel(data, ref, this.egress);
     const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
     return {
-      model: new GuardedModel(model, new CircuitBreaker()),
-      parameters: ref.card ? defaultParameters(ref.card) : {},
-      retryBudget: new TokenRetryBudget(),
-      prices: ref.card?.prices ?? null,
+      bound: {
+        model: new GuardedModel(model, new CircuitBreaker()),
+        parameters: ref.card ? defaultParameters(ref.card) : {},
+        retryBudget: new TokenRetryBudget(),
+        prices: ref.card?.prices ?? null,
+      },
+      fitting: (parameters) => this.catalog.fitting(type, ref, parameters),
     };
   }
 }
