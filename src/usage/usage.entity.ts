@@ -4,6 +4,7 @@ import type { ErrorType } from '../core/messages/message.js';
 /** One model call, as its run put it on record. */
 @Entity('model_calls')
 @Index('model_calls_unrolled', ['id'], { where: 'NOT rolled' })
+@Index('model_calls_user', ['tenant_id', 'user_id', 'id'])
 export class ModelCallEntity {
   @PrimaryColumn('text') tenant_id!: string;
   @PrimaryColumn('uuid') id!: string;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import { NO_USAGE } from '../core/messages/message.js';
 import { Database, type Row } from '../platform/database/database.js';
-import type { UsageGroup, UsageSums } from './usage.schema.js';
+import type { Dimension, UsageGroup, UsageSums } from './usage.schema.js';
 import { ROLL_UP, usageSql } from './usage.sql.js';
 import { type GroupPage, type UsageFilter, UsageStore } from './usage.store.js';
 
@@ -19,7 +19,7 @@ export class UsagePgStore extends UsageStore {
 
   async groups(principal: Principal, filter: UsageFilter, { by, limit, after }: GroupPage): Promise<UsageGroup[]> {
     const values = [...valuesOf(principal, filter), limit, after?.map((value) => value ?? NO_CREDENTIAL)];
-    const rows = await this.database.run<SumsRow>(`usage-by-${by.join('-')}`, usageSql(by), values);
+    const rows = await this.database.run<SumsRow>(...statement(by, filter), values);
     return rows.map(({ key, ...sums }) => {
       const named = by.map((dimension, n) => [
         dimension,
@@ -31,7 +31,7 @@ export class UsagePgStore extends UsageStore {
 
   async total(principal: Principal, filter: UsageFilter): Promise<UsageSums> {
     const values = valuesOf(principal, filter);
-    const [sums] = await this.database.run<UsageSums & Row>('usage-total', usageSql([]), values);
+    const [sums] = await this.database.run<UsageSums & Row>(...statement([], filter), values);
     return sums ?? { ...NO_USAGE, calls: 0, failed_calls: 0, unpriced_calls: 0, costs: [] };
   }
 
@@ -39,6 +39,11 @@ export class UsagePgStore extends UsageStore {
     const [row] = await this.database.run<{ rolled: number }>('usage-roll-up', ROLL_UP, [limit], ROLL_UP_TIMEOUT_MS);
     return row?.rolled ?? 0;
   }
+}
+
+function statement(by: readonly Dimension[], { user_id }: UsageFilter): [name: string, text: string] {
+  const isOfUser = user_id !== null;
+  return [`usage-${isOfUser ? 'user' : 'all'}-${by.join('-')}`, usageSql(by, isOfUser)];
 }
 
 function valuesOf({ tenant_id }: Principal, filter: UsageFilter): unknown[] {

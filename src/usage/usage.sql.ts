@@ -45,8 +45,11 @@ const MARGIN = `interval '1 hour'`;
 const idAt = (instant: string): string =>
   `(lpad(to_hex((extract(epoch FROM ${instant}) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid`;
 
-const FILTER = (alias: string): string => `
-  ${alias}.tenant_id = $1 AND ($2::text IS NULL OR ${alias}.user_id = $2) AND ($5::uuid IS NULL OR ${alias}.agent_id = $5)
+/** Not `$2 IS NULL OR …`: a plan that is made once for all values could not look the user up. */
+const userIs = (alias: string, isOfUser: boolean): string => (isOfUser ? `${alias}.user_id = $2` : '$2::text IS NULL');
+
+const filter = (alias: string, isOfUser: boolean): string => `
+  ${alias}.tenant_id = $1 AND ${userIs(alias, isOfUser)} AND ($5::uuid IS NULL OR ${alias}.agent_id = $5)
   AND ($6::uuid IS NULL OR ${alias}.session_id = $6) AND ($7::uuid IS NULL OR ${alias}.credential_id = $7)
   AND ($8::text IS NULL OR ${alias}.provider = $8) AND ($9::text IS NULL OR ${alias}.model = $9)`;
 
@@ -69,21 +72,22 @@ const RAW = `SELECT ${CALL}, c.run_id, 1 AS calls, (c.outcome = 'failed')::int A
   coalesce(c.cost, 0) AS cost`;
 
 /** Every call by itself: for sums by run. */
-const EACH = `used AS (${RAW} FROM model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE(FROM, TO)})`;
+const each = (isOfUser: boolean): string =>
+  `used AS (${RAW} FROM model_calls c WHERE ${filter('c', isOfUser)} AND ${IN_RANGE(FROM, TO)})`;
 
 /**
  * Sums of whole days, calls of such days that are not in them yet, and the calls before and after those days. Each by a range of its own:
  * only so is a day that is summed not read call by call, too.
  */
-const SUMMED = `${WHOLE}, used AS (
+const summed = (isOfUser: boolean): string => `${WHOLE}, used AS (
   SELECT ${KEY}, NULL::uuid AS run_id, ${ADDED.join(', ')} FROM usage_rollups u, whole
-  WHERE ${FILTER('u')} AND u.day >= whole.first AND u.day < whole.last
+  WHERE ${filter('u', isOfUser)} AND u.day >= whole.first AND u.day < whole.last
   UNION ALL
-  ${RAW} FROM whole, model_calls c WHERE NOT c.rolled AND ${FILTER('c')} AND ${IN_RANGE('whole.first_at', 'whole.last_at')}
+  ${RAW} FROM whole, model_calls c WHERE NOT c.rolled AND ${filter('c', isOfUser)} AND ${IN_RANGE('whole.first_at', 'whole.last_at')}
   UNION ALL
-  ${RAW} FROM whole, model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE(FROM, `least(whole.first_at, ${TO})`)}
+  ${RAW} FROM whole, model_calls c WHERE ${filter('c', isOfUser)} AND ${IN_RANGE(FROM, `least(whole.first_at, ${TO})`)}
   UNION ALL
-  ${RAW} FROM whole, model_calls c WHERE ${FILTER('c')} AND ${IN_RANGE('whole.last_at', TO)}
+  ${RAW} FROM whole, model_calls c WHERE ${filter('c', isOfUser)} AND ${IN_RANGE('whole.last_at', TO)}
 )`;
 
 const COLUMN: Record<Dimension, string> = {
@@ -99,15 +103,15 @@ const COLUMN: Record<Dimension, string> = {
 };
 
 /**
- * $1 tenant, $2 user, $3 from, $4 to, $5 agent, $6 session, $7 credential, $8 provider, $9 model; for groups $10 how many, $11 the
+ * $1 tenant, $2 user (null unless `isOfUser`), $3 from, $4 to, $5 agent, $6 session, $7 credential, $8 provider, $9 model; for groups $10 how many, $11 the
  * dimensions of the last one before, as texts. `key` holds the dimensions.
  */
-export function usageSql(by: readonly Dimension[]): string {
+export function usageSql(by: readonly Dimension[], isOfUser: boolean): string {
   const key = `ARRAY[${by.map((dimension) => COLUMN[dimension]).join(', ')}]::text[] COLLATE "C"`;
   const page = by.length > 0 ? 'ORDER BY key LIMIT $10' : '';
   const after = by.length > 0 ? `WHERE $11::text[] IS NULL OR ${key} > $11::text[]` : '';
   return `
-    WITH ${by.includes('run') ? EACH : SUMMED}, of_currency AS (
+    WITH ${(by.includes('run') ? each : summed)(isOfUser)}, of_currency AS (
       SELECT ${key} AS key, currency, ${ADDED.map((name) => `sum(${name}) AS ${name}`).join(', ')} FROM used ${after} GROUP BY 1, 2
     )
     SELECT ${by.length > 0 ? 'key, ' : ''}${['calls', 'failed_calls', ...TOKENS].map((name) => `sum(${name})::bigint AS ${name}`).join(', ')},
