@@ -35,6 +35,7 @@ export class Usage1763900000000 implements MigrationInterface {
         PRIMARY KEY (tenant_id, id)
       );
       CREATE INDEX model_calls_unrolled ON model_calls (id) WHERE NOT rolled;
+      CREATE INDEX model_calls_user ON model_calls (tenant_id, user_id, id);
 
       -- The zero UUID and the empty currency stand for none: keys know no null.
       CREATE TABLE usage_rollups (

@@ -23,7 +23,7 @@ function guarded(...script: ScriptStep[]) {
     failed: ({ type }) => void told.push(type),
     released: () => void told.push('released'),
   }));
-  return { model: new GuardedModel(new ScriptedModel([script]), breaker), told };
+  return { model: new GuardedModel(new ScriptedModel([script]), breaker, 'some_credential'), told };
 }
 
 async function collect(model: ChatModel, call = callWith()): Promise<ModelPart[]> {
@@ -72,7 +72,7 @@ describe('a guarded model', () => {
   it('is not called while its circuit is open, and called again afterwards', async () => {
     let time = 0;
     const inner = new ScriptedModel([...Array<ScriptStep[]>(5).fill([upstream]), [...text('Hi'), finish()]]);
-    const model = new GuardedModel(inner, new CircuitBreaker({ now: () => time }));
+    const model = new GuardedModel(inner, new CircuitBreaker({ now: () => time }), 'some_credential');
     for (let n = 0; n < 5; n += 1) await expect(collect(model)).rejects.toBe(upstream);
     await expect(collect(model)).rejects.toMatchObject({ type: 'upstream', retryable: false });
     expect(inner.calls).toHaveLength(5);

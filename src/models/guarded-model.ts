@@ -1,16 +1,15 @@
 import { type ChatModel, type ModelCall, ModelError, type ModelPart } from '../core/models/chat-model.js';
 import type { CircuitBreaker, Permit } from './circuit-breaker.js';
 
-/** A model that is not called while its circuit is open. */
+/** A model that is not called while its circuit is open. `provider` is the name that clients know it by: the type of its credential. */
 export class GuardedModel implements ChatModel {
-  readonly provider: string;
   readonly name: string;
 
   constructor(
     private readonly model: ChatModel,
     private readonly breaker: CircuitBreaker,
+    readonly provider: string,
   ) {
-    this.provider = model.provider;
     this.name = model.name;
   }
 

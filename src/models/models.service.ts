@@ -77,7 +77,7 @@ export class ModelsService {
     const model = secrets.length > 0 ? new MaskedModel(bare, secrets) : bare;
     return {
       bound: {
-        model: new GuardedModel(model, new CircuitBreaker()),
+        model: new GuardedModel(model, new CircuitBreaker(), type.type),
         parameters: ref.card ? defaultParameters(ref.card) : {},
         retryBudget: new TokenRetryBudget(),
         prices: ref.card?.prices ?? null,

@@ -127,7 +127,7 @@ async function measure(provider) {
   const optionsOf = await provider.options();
   const sdk = new AiSdkChatModel(model, optionsOf({ name: model.modelId, card: null }, provider.api));
   // As `ModelsService` makes it.
-  const wrapped = new GuardedModel(new MaskedModel(sdk, ['k']), new CircuitBreaker());
+  const wrapped = new GuardedModel(new MaskedModel(sdk, ['k']), new CircuitBreaker(), 'some_credential');
   const runs = { bare: () => bare(model), ours: () => ours(wrapped) };
   const times = { bare: [], ours: [] };
   // The first round warms up; afterwards the one that comes first is not always the same.

@@ -180,7 +180,7 @@ describe('usage', () => {
         ? [[event.model_name, event.provider, event.attempt, event.is_fallback, event.error_type]]
         : [],
     );
-    expect(calls).toEqual([1, 2, 3].map((attempt) => ['demo-1', 'demo', attempt, false, 'connection']));
+    expect(calls).toEqual([1, 2, 3].map((attempt) => ['demo-1', 'demo_credential', attempt, false, 'connection']));
     const { total } = await ask(talk.client, '');
     expect([total.calls, total.failed_calls]).toEqual([3, 3]);
   });
