@@ -1,5 +1,5 @@
 import type { Metadata } from '../messages/block.js';
-import { isStorable, storable } from '../messages/storable.js';
+import { isStorable, storable, storableJson } from '../messages/storable.js';
 import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd } from './closing.js';
 import type { EventBody, OpenBlock, ReplyContext } from './reply-context.js';
@@ -48,7 +48,8 @@ export class PartMapper {
         return this.end('tool_call', part.id, part.metadata);
       case 'data': {
         const block_id = this.ctx.request.newId();
-        const { media_type, data } = part;
+        const { data } = part;
+        const media_type = storable(part.media_type);
         const start: EventBody = { type: 'DATA_BLOCK_START', block_id, media_type };
         const end: EventBody = { type: 'DATA_BLOCK_END', block_id };
         return data === '' ? [start, end] : [start, { type: 'DATA_BLOCK_DELTA', block_id, data, media_type }, end];
@@ -74,7 +75,8 @@ export class PartMapper {
     this.ids[kind].delete(partId);
     this.ctx.openBlocks.delete(id);
     const body = blockEnd(id, kind);
-    return metadata !== undefined && Object.keys(metadata).length > 0 ? { ...body, metadata } : body;
+    if (metadata === undefined || Object.keys(metadata).length === 0) return body;
+    return { ...body, metadata: storableJson(metadata) as Metadata };
   }
 
   private callId(partId: string): string {

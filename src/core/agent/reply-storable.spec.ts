@@ -24,7 +24,8 @@ it('says nothing that the database cannot store, whatever models and tools say',
     [
       { type: 'thinking_start', id: 'h' },
       { type: 'thinking_delta', id: 'h', delta: 'ends with half \ud83d' },
-      { type: 'thinking_end', id: 'h' },
+      { type: 'thinking_end', id: 'h', metadata: { provider: { 'sig\0': ['nul\0', 7, null] } } },
+      { type: 'data', media_type: 'image/\0png', data: 'AA==' },
       finish(),
     ],
   ]);
@@ -48,9 +49,9 @@ it('counts nothing that cannot be counted', async () => {
   expect(req.reply.msg.usage).toEqual({ ...NO_USAGE, input_tokens: 7 });
 });
 
-/** All strings of a value, as they are and not escaped. */
+/** All strings of a value, names included, as they are and not escaped. */
 function deepText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || typeof value !== 'object') return '';
-  return Object.values(value).map(deepText).join('|');
+  return Object.entries(value).flat().map(deepText).join('|');
 }

@@ -7,6 +7,14 @@ export const isStorable = (text: string): boolean => text.isWellFormed() && !tex
 export const storable = (text: string): string =>
   isStorable(text) ? text : text.toWellFormed().replaceAll(NUL, '\u{fffd}');
 
+/** A JSON value whose texts are all storable, names of properties included. */
+export function storableJson(value: unknown): unknown {
+  if (typeof value === 'string') return storable(value);
+  if (Array.isArray(value)) return value.map(storableJson);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [storable(name), storableJson(inner)]));
+}
+
 /** Makes the deltas of a block storable one by one: a pair that was cut between two deltas goes out whole with the second one. */
 export class StorableDeltas {
   private readonly carried = new Map<string, string>();
