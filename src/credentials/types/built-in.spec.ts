@@ -188,6 +188,14 @@ describe('the model of each type', () => {
   });
 
   it.each([
+    ['azure_openai', { ...key, ...local, api_version: '2024-10-21' }, 'https://proxy.example/v1/deployments/'],
+    ['bedrock', { ...key, ...local, region: 'eu-west-1' }, 'https://proxy.example/v1/model/'],
+  ])('%s: the name of a model leads to no other path', async (name, fields, under) => {
+    const { url } = await requestOf(name, fields, '../../../admin?x=#');
+    expect(url).toMatch(new RegExp(`^${under}`));
+  });
+
+  it.each([
     ['ollama', {}],
     ['openai_compatible', local],
   ])('%s %j sends no key when it has none', async (name, fields) => {
