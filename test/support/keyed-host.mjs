@@ -45,7 +45,7 @@ const keyedType = {
       yield { type: 'text_start', id: '0' };
       yield { type: 'text_delta', id: '0', delta: `key ${fingerprint}` };
       yield { type: 'text_end', id: '0' };
-      const usage = { input_tokens: 1, output_tokens: 1, cache_input_tokens: 0, cache_creation_input_tokens: 0 };
+      const usage = { input_tokens: 1, output_tokens: 1, cache_input_tokens: 0, cache_creation_input_tokens: 0, reasoning_tokens: 0 };
       yield { type: 'finish', usage };
     },
   }),
