@@ -85,9 +85,12 @@ export class CredentialsService {
       if (data.type !== undefined && data.type !== record.type) {
         throw invalid('data.type', `a credential keeps its type, ${record.type}`);
       }
-      const before = await this.stored(record);
+      const type = this.knownType(record.type);
+      // Secrets that can be read no more may be given anew.
+      const isAnew = secretFields(type.schema).every((name) => name in data);
+      const before = isAnew ? record.data : await this.stored(record);
       const merged = { ...before, ...data, name: data.name || record.name };
-      const content = await this.seal(principal, record.id, this.knownType(record.type), merged, before);
+      const content = await this.seal(principal, record.id, type, merged, before);
       const updated = await this.store.replace(principal, record.id, record.version, content);
       if (updated) return toView(updated);
     }

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { watch } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyChain } from '../../src/platform/crypto/key-chain.js';
 import { KeyProviderUnavailable } from '../../src/platform/crypto/key-provider.js';
 import { loadKeyRing } from '../../src/platform/crypto/key-sources.js';
 import { SealError } from '../../src/platform/crypto/seal.js';
+import { eventually } from '../support/eventually.js';
 import { newKey } from '../support/rig.js';
 import { KeyServer, RemoteKeys } from '../support/remote-keys.js';
 import { keyProviderContract } from './key-provider.js';
@@ -123,6 +125,22 @@ describe('key files', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     await loadKeyRing({ data_dir });
     expect(await readFile(path, 'utf8')).toBe(text);
+    await rm(data_dir, { recursive: true });
+  });
+
+  it('are complete as soon as they are there, also for a process that starts at the same moment', async () => {
+    const data_dir = await folder();
+    const seen: Promise<string>[] = [];
+    const watcher = watch(data_dir, (_event, name) => {
+      if (name === 'encryption.key') seen.push(readFile(join(data_dir, name), 'utf8'));
+    });
+    const rings = await Promise.all(Array.from({ length: 8 }, () => loadKeyRing({ data_dir })));
+    const ids = await Promise.all(rings.map((it) => it.activeKeyId()));
+    expect(new Set(ids).size).toBe(1);
+    await eventually(() => seen[0]);
+    watcher.close();
+    for (const text of await Promise.all(seen)) expect(Buffer.from(text, 'base64')).toHaveLength(32);
+    expect(await readdir(data_dir)).toEqual(['encryption.key']);
     await rm(data_dir, { recursive: true });
   });
 

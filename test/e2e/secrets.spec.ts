@@ -168,7 +168,7 @@ describe('no canary appears', () => {
 });
 
 describe('an envelope of another row', () => {
-  it('does not open: a typed error, and the service lives on', async () => {
+  it('does not open: a typed error, and the service lives on; with its secrets given anew it is of use again', async () => {
     const other = await openAiSession('sk-other');
     await rig.sql(
       `UPDATE credentials SET secrets = (SELECT secrets FROM credentials WHERE id = '${ids.credential}')
@@ -184,6 +184,8 @@ describe('an envelope of another row', () => {
     }
     expect(model.calls.length).toBe(calls);
     expect((await client.request('GET', `/credential/${other.credential}`)).status).toBe(200);
+    await client.ok('PATCH', `/credential/${other.credential}`, { data: { api_key: 'sk-anew' } });
+    expect(await turn(other.session)).toContain('pong');
     await client.ok('DELETE', `/credential/${other.credential}?force=true`);
     expect(await turn(ids.session)).toContain('pong');
   });

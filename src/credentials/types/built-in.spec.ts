@@ -35,6 +35,9 @@ describe('the fields of each type', () => {
     ['xai', { ...key, api_host: 'eu-west-1.api.x.ai' }, true],
     ['xai', { ...key, api_host: 'api.x.ai/v1' }, false],
     ['xai', { ...key, api_host: 'user@api.x.ai' }, false],
+    ['xai', { ...key, api_host: 'api.x.ai:443' }, true],
+    ['xai', { ...key, api_host: 'api.x.ai:65536' }, false],
+    ['xai', { ...key, api_host: '1.2.3.256' }, false],
     ['azure_openai', azure, true],
     ['azure_openai', { ...azure, api_version: '2024-10-21' }, true],
     ['azure_openai', { ...azure, api_version: 'newest' }, false],
@@ -185,6 +188,14 @@ describe('the model of each type', () => {
     const request = await requestOf(name, fields, 'm');
     expect(request.url).toBe(url);
     if (header) expect(request.headers.get(header[0])).toBe(header[1]);
+  });
+
+  it.each([
+    ['azure_openai', { ...key, ...local, api_version: '2024-10-21' }, 'https://proxy.example/v1/deployments/'],
+    ['bedrock', { ...key, ...local, region: 'eu-west-1' }, 'https://proxy.example/v1/model/'],
+  ])('%s: the name of a model leads to no other path', async (name, fields, under) => {
+    const { url } = await requestOf(name, fields, '../../../admin?x=#');
+    expect(url).toMatch(new RegExp(`^${under}`));
   });
 
   it.each([

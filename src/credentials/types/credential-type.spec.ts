@@ -81,6 +81,18 @@ describe('credential types', () => {
     );
   });
 
+  const hidden = z.string().meta({ format: 'password', writeOnly: true });
+  it.each([
+    ['below a property', z.strictObject({ key: hidden })],
+    ['in a list', z.array(hidden)],
+    ['behind a transformation', hidden.transform((text) => text.trim())],
+    ['as one of several forms', z.union([hidden, z.number()])],
+    ['marked as a password only', z.string().meta({ format: 'password' })],
+  ])('with a secret that would be stored in the clear are refused: %s', (_name, field) => {
+    const type = withSchema(z.strictObject({ type: z.literal('demo_credential'), field }));
+    expect(() => new CredentialTypeRegistry([type])).toThrow('secrets that are not told apart: field');
+  });
+
   it.each([
     [{ api_key: 'sk-1' }, true],
     [{ api_key: 'sk-1', name: 'mine', organization: null, base_url: 'http://127.0.0.1:4010/v1/' }, true],

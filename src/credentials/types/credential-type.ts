@@ -18,7 +18,7 @@ export interface ModelRef {
 
 /**
  * A kind of credential: its fields, the models it opens, and how a model is made of it. `schema` is strict, holds a `type` literal equal
- * to `type`, and marks secrets by `.meta({ format: 'password', writeOnly: true })`. A field that says where the provider is, is a `z.url()`:
+ * to `type`, and marks secrets by `.meta({ format: 'password', writeOnly: true })` on its own properties, not below them. A field that says where the provider is, is a `z.url()`:
  * one that egress refuses is not stored.
  */
 export interface CredentialType<S extends z.ZodObject = z.ZodObject> {
@@ -66,6 +66,23 @@ export function urlFields(schema: z.ZodObject): string[] {
   return Object.entries(schema.shape as Record<string, z.core.$ZodType>)
     .filter(([, field]) => unwrap(field) instanceof z.ZodURL)
     .map(([name]) => name);
+}
+
+/** Names of the properties that hold a secret where `secretFields` does not find it: it would be stored in the clear, and returned. */
+function shownSecrets(schema: z.ZodObject): string[] {
+  const hidden = new Set(secretFields(schema));
+  const { properties = {} } = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    metadata: new NamelessRegistry(),
+  });
+  return Object.keys(properties).filter((name) => !hidden.has(name) && holdsSecret(properties[name]));
+}
+
+function holdsSecret(schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return false;
+  const { writeOnly, format } = schema as JsonSchema;
+  return writeOnly === true || format === 'password' || Object.values(schema).some(holdsSecret);
 }
 
 /** Named schemas become `$ref`s, which a form would have to resolve; without their names everything stands in place. */
@@ -131,6 +148,12 @@ function assertWellFormed({ type, schema, models }: CredentialType): void {
   }
   if (!(schema.def.catchall instanceof z.ZodNever)) {
     throw new Error(`The schema of credential type "${type}" must be strict.`);
+  }
+  const shown = shownSecrets(schema);
+  if (shown.length > 0) {
+    throw new Error(
+      `The schema of credential type "${type}" has secrets that are not told apart: ${shown.join(', ')}.`,
+    );
   }
   const faults = catalogFaults(models);
   if (faults.length > 0) throw new Error(`The models of credential type "${type}" are not valid: ${faults.join('; ')}`);

@@ -32,7 +32,8 @@ export const HostName = z
   .string()
   .trim()
   .max(259)
-  .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i, 'must be a host name, with a port if need be');
+  .regex(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/i, 'must be a host name, with a port if need be')
+  .refine((host) => URL.canParse(`https://${host}`), 'must be a host name, with a port if need be');
 
 /** One label of a host name. */
 export const HostLabel = z

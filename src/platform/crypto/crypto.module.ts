@@ -7,12 +7,14 @@ import { KeyProvider } from './key-provider.js';
 import { type KeySettings, loadKeyRing, namesKeys } from './key-sources.js';
 import { TenantKeyPgStore } from './tenant-key.pg-store.js';
 import { TenantKeyStore } from './tenant-key.store.js';
+import { TimedKeys } from './timed-keys.js';
 import { Vault } from './vault.js';
 
 /** A provider given by the host wraps; keys that the environment names as well still unwrap what they wrapped before. */
 export async function keyProvider(settings: KeySettings, given?: KeyProvider): Promise<KeyProvider> {
   if (!given) return loadKeyRing(settings);
-  return namesKeys(settings) ? new KeyChain(given, [await loadKeyRing(settings)]) : given;
+  const timed = new TimedKeys(given);
+  return namesKeys(settings) ? new KeyChain(timed, [await loadKeyRing(settings)]) : timed;
 }
 
 @Global()

@@ -21,3 +21,15 @@ it.each([
 it('leaves a text without them alone', () => {
   expect(maskSecrets('HTTP 500: nothing', [SECRET])).toBe('HTTP 500: nothing');
 });
+
+it('masks what is left of a secret where the text was cut', () => {
+  const text = `HTTP 401: incorrect key ${SECRET}`;
+  for (let left = 4; left < SECRET.length; left++) {
+    const cut = text.slice(0, text.length - SECRET.length + left);
+    expect(maskSecrets(cut, [SECRET])).toBe('HTTP 401: incorrect key [redacted]');
+  }
+});
+
+it('masks a secret that begins with another one as a whole', () => {
+  expect(maskSecrets('given: sk-short-and-long', ['sk-short', 'sk-short-and-long'])).toBe('given: [redacted]');
+});

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { Egress } from './egress.js';
 import type { EgressRefused } from './egress-refused.js';
 import type { Resolve } from './resolve.js';
@@ -231,6 +232,42 @@ describe('a redirect', () => {
     const url = `http://127.0.0.1:${port}/`;
     expect((await fetch(url, { redirect: 'manual' })).headers.get('location')).toBe('/end');
     await refusalOf(fetch(url, { redirect: 'error' }));
+  });
+});
+
+describe('an answer', () => {
+  const limits = { failure: 10, answer: 40, line: 20 };
+  const bounded = () => {
+    const egress = new Egress({ allow: ['127.0.0.1'], connections: 4, limits });
+    opened.push(egress);
+    return egress.fetch(`http://127.0.0.1:${port}/`);
+  };
+
+  it.each([
+    ['a failure', 400, 'x'.repeat(11)],
+    ['a redirect to nowhere', 302, 'x'.repeat(11)],
+    ['a stream', 200, 'x\n'.repeat(21)],
+    ['a line', 200, `x\n${'x'.repeat(21)}`],
+  ])('that is too large fails as it is read: %s', async (_name, status, body) => {
+    answer = (response) => response.writeHead(status).end(body);
+    const response = await bounded();
+    expect(response.status).toBe(status);
+    await expect(response.text()).rejects.toMatchObject({ name: 'AnswerTooLarge', code: 'answer_too_large' });
+  });
+
+  it('that is compressed counts as it is read', async () => {
+    answer = (response) => response.writeHead(400, { 'content-encoding': 'gzip' }).end(gzipSync('x'.repeat(1000)));
+    await expect((await bounded()).text()).rejects.toMatchObject({ name: 'AnswerTooLarge' });
+  });
+
+  it.each([
+    [400, 'x'.repeat(10)],
+    [200, `${'x'.repeat(19)}\n${'x'.repeat(20)}`],
+  ])('within the limits is as it was sent: %i', async (status, body) => {
+    answer = (response) => response.writeHead(status, 'So So', { 'x-a': 'b' }).end(body);
+    const response = await bounded();
+    expect([response.status, response.statusText, response.headers.get('x-a')]).toEqual([status, 'So So', 'b']);
+    expect(await response.text()).toBe(body);
   });
 });
 

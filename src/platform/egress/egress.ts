@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, fetch, type Response as Answer } from 'undici';
+import { ANSWER_LIMITS, type AnswerLimits, boundedAnswer } from './bounded-answer.js';
 import { guardedConnector } from './connector.js';
 import { EgressRefused, refusedHost } from './egress-refused.js';
 import { EgressRules } from './egress-rules.js';
@@ -13,6 +14,7 @@ export interface EgressOptions {
   /** Connections to one origin; what is beyond waits for one of them. */
   readonly connections: number;
   readonly resolve?: Resolve;
+  readonly limits?: AnswerLimits;
 }
 
 const MAX_REDIRECTS = 5;
@@ -30,9 +32,11 @@ export class Egress {
   private readonly rules: EgressRules;
   private readonly agent: Agent;
   private readonly sockets = new Set<Socket>();
+  private readonly limits: AnswerLimits;
   private closing: Promise<void> | undefined;
 
-  constructor({ allow, connections, resolve = resolveHost }: EgressOptions) {
+  constructor({ allow, connections, resolve = resolveHost, limits = ANSWER_LIMITS }: EgressOptions) {
+    this.limits = limits;
     this.rules = new EgressRules(allow);
     this.agent = new Agent({
       connect: guardedConnector(this.rules, resolve, this.sockets),
@@ -47,15 +51,15 @@ export class Egress {
 
   /**
    * Fetches over http or https. Throws `EgressRefused` for a target that may not be reached, also as the target of a redirect; up to 5
-   * redirects are followed. Ten seconds to connect, ten minutes for the headers of the answer; how long a body may take and how large it
-   * may become is the caller's to bound, by `signal`.
+   * redirects are followed. Ten seconds to connect, ten minutes for the headers of the answer; how long a body may take is the caller's
+   * to bound, by `signal`. One that becomes too large fails with `AnswerTooLarge`.
    */
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     let request = await toOutgoing(input, init);
     for (let hops = 0; ; hops += 1) {
       const response = await this.send(request);
       const location = request.redirect === 'manual' ? null : locationOf(response);
-      if (location === null) return response as unknown as Response;
+      if (location === null) return boundedAnswer(response, this.limits) as unknown as Response;
       await response.body?.cancel();
       if (request.redirect === 'error') throw new EgressRefused(`${request.url.host} redirects.`);
       if (hops === MAX_REDIRECTS) throw new EgressRefused(`${request.url.host} redirects too often.`);

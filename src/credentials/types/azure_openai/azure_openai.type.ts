@@ -53,7 +53,9 @@ export const azureOpenAiCredentialType: CredentialType<typeof AzureOpenAiCredent
       fetch,
     });
     const api = api_version ? 'chat' : 'responses';
-    return new AiSdkChatModel(provider[api](model.name), azureModelOptions(model, api));
+    // The package puts it into the path of a dated version as it is: whoever chooses a model must not choose another path with the key.
+    const deployment = api_version ? encodeURIComponent(model.name) : model.name;
+    return new AiSdkChatModel(provider[api](deployment), azureModelOptions(model, api));
   },
   verify: ({ api_key, resource_name, base_url, api_version }, access, signal) =>
     verifyAzure({ api_key, base_url: base_url ?? resourceUrl(resource_name), api_version }, access, signal),

@@ -4,6 +4,7 @@ import { AiSdkChatModel } from '../../../models/ai-sdk/ai-sdk-model.js';
 import type { CredentialType } from '../credential-type.js';
 import { baseUrl, CredentialName, HeaderText, HostLabel, secret } from '../fields.js';
 import { loadModelCatalog } from '../model-catalog-file.js';
+import { bedrockFetch } from './bedrock-fetch.js';
 import { bedrockModelOptions } from './provider-options.js';
 import { verifyBedrock } from './verify.js';
 
@@ -46,7 +47,7 @@ export const bedrockCredentialType: CredentialType<typeof BedrockCredential> = {
       secretAccessKey: secret_access_key ?? '',
       sessionToken: session_token ?? undefined,
       baseURL: base_url ?? runtimeUrl(region),
-      fetch,
+      fetch: bedrockFetch(fetch),
     });
     return new AiSdkChatModel(provider(model.name), bedrockModelOptions(model));
   },

@@ -57,7 +57,13 @@ class Lines {
 
   /** The complete lines that are well, ready to be passed on. */
   push(chunk: Uint8Array): Uint8Array {
-    const lines = (this.open + this.decoder.decode(chunk, { stream: true })).split('\n');
+    const text = this.decoder.decode(chunk, { stream: true });
+    // A line that comes in many pieces is looked at once, when it is complete.
+    if (!text.includes('\n')) {
+      this.open += text;
+      return new Uint8Array();
+    }
+    const lines = (this.open + text).split('\n');
     this.open = lines.pop() ?? '';
     const well: string[] = [];
     for (const line of lines) {
