@@ -180,11 +180,12 @@ describe.each([
     await sql(
       `UPDATE credentials SET secrets = (SELECT secrets FROM credentials WHERE id = '${other}') WHERE id = '${id}'`,
     );
-    for (const [method, path, body] of [
-      ['POST', `/credential/${id}/verify`, undefined],
-      ['PATCH', `/credential/${id}`, { data: { api_key: canary('for a broken row') } }],
+    for (const [method, path, body, status] of [
+      ['POST', `/credential/${id}/verify`, undefined, 500],
+      ['PATCH', `/credential/${id}`, { data: { name: 'x' } }, 500],
+      ['PATCH', `/credential/${id}`, { data: { api_key: canary('for a broken row') } }, 200],
     ] as const) {
-      expect((await client.request(method, path, body)).status).toBe(500);
+      expect([method, (await client.request(method, path, body)).status]).toEqual([method, status]);
     }
     await sql('ALTER TABLE credentials RENAME TO away');
     for (const [method, path, body] of [
