@@ -45,8 +45,8 @@ function keeps(
     if (spec.words?.includes(value) === true || spec.refuse?.test(value) === true) return false;
     if (isDangerousOption(value, spec)) return false;
   }
-  // Text with wildcards becomes names of files.
-  const paths = spec.text === true ? args.filter((word) => word.glob) : args;
+  // The shell makes paths of text with wildcards or a tilde.
+  const paths = spec.text === true ? args.filter((word) => word.glob || word.tilde) : args;
   return staysInside(paths, command, directories);
 }
 

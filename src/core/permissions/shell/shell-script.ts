@@ -30,6 +30,7 @@ export interface ShellScript {
 }
 
 const SAFE_DESCRIPTOR = /^\d+$|^-$/;
+const VARIABLE = /^\$(\w+|[*@#?!$-])$/;
 const MAX_CWDS = 8;
 
 /** Variables that change how a program prints, not what it runs. */
@@ -62,11 +63,13 @@ class Reader {
   }
 
   read(root: SyntaxNode): ShellScript {
-    this.hazards.push(...textHazards(this.source));
     this.visit(root);
     this.cover(this.source.length, this.source.length);
     const { source, commands, redirects, hazards } = this;
-    return { source, commands, redirects, hazards };
+    // What else was found in a text that is not understood says little.
+    const errors = hazards.filter((it) => it.code === 'parse_error');
+    const others = hazards.filter((it) => it.code !== 'parse_error');
+    return { source, commands, redirects, hazards: [...textHazards(source), ...errors, ...others] };
   }
 
   private flag(code: HazardCode): void {
@@ -78,7 +81,11 @@ class Reader {
     const risk = RISKY.get(node.type);
     if (risk !== undefined) this.flag(risk);
     else if (node.named && node.type === 'variable_assignment') this.assignment(node, parent);
+    else if (node.type === '$' && parent?.type !== 'simple_expansion') this.flag('ansi_c_quoting');
     else if (!(node.named ? PLAIN_NODES : PLAIN_TOKENS).has(node.type)) this.flag('unsupported_syntax');
+    if (node.type === 'simple_expansion' && !VARIABLE.test(this.source.slice(node.start, node.end))) this.flag('parse_error');
+    // A shell takes `!` for a negation only when it stands alone.
+    if (node.type === '!' && parent?.type === 'negated_command' && /^\S/.test(this.source.slice(node.end))) this.flag('parse_error');
     if (node.type === 'command') this.command(node);
     if (node.type === 'file_redirect') this.redirect(node);
     if (node.children.length === 0) this.cover(node.start, node.end);
@@ -107,6 +114,8 @@ class Reader {
       const { word, hazards } = readWord(child, this.source);
       for (const code of hazards) this.flag(code);
       words.push(word);
+      // What touches is one word to a shell.
+      if (child.start === last) this.flag('parse_error');
       if (first < 0) first = child.start;
       last = child.end;
     }
@@ -136,17 +145,18 @@ class Reader {
   private redirect(node: SyntaxNode): void {
     const targets = node.children.filter((child) => child.named && child.type !== 'file_descriptor');
     const operator = node.children.find((child) => !child.named)?.type;
-    if (operator === undefined || targets.length > 1) return this.flag('redirection');
+    const closes = operator === '>&-' || operator === '<&-';
+    if (operator === undefined || targets.length > 1 || (closes && targets.length > 0)) return this.flag('redirection');
     const target = targets[0];
     if (target === undefined) {
-      if (operator !== '>&-' && operator !== '<&-') this.flag('redirection');
+      if (!closes) this.flag('redirection');
       return;
     }
     const { word, hazards } = readWord(target, this.source);
     for (const code of hazards) this.flag(code);
     if (operator === '<&' || operator === '>&') {
-      if (word.value !== null && SAFE_DESCRIPTOR.test(word.value)) return;
-      if (operator === '<&') return this.flag('redirection');
+      if (word.value === null || !SAFE_DESCRIPTOR.test(word.value)) this.flag('redirection');
+      return;
     }
     if (word.value !== null && /^\/dev\/(tcp|udp)\//i.test(word.value)) this.flag('network_redirection');
     this.redirects.push({ kind: operator === '<' ? 'read' : 'write', target: word, cwds: this.cwds });

@@ -23,7 +23,8 @@ const NOT_TEXT = /[`"'(){}<>|&;\s]/;
 
 export function readWord(node: SyntaxNode, source: string): { word: Word; hazards: HazardCode[] } {
   const raw = source.slice(node.start, node.end);
-  const parts = partsOf(node, source);
+  // The placeholder of `find` and `xargs` is text to a shell.
+  const parts = raw === '{}' ? [{ value: raw, glob: false, hazards: [] }] : partsOf(node, source);
   const dynamic = parts.some((part) => part.value === null);
   const value = dynamic ? null : parts.map((part) => part.value).join('');
   const tilde = /^~|[=:]~/.test(raw);
@@ -51,7 +52,6 @@ function partsOf(node: SyntaxNode, source: string): Part[] {
 }
 
 function unquoted(raw: string): Part {
-  if (raw === '{}') return { value: raw, glob: false, hazards: [] };
   let value = '';
   let glob = false;
   const hazards: HazardCode[] = [];
