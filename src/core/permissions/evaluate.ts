@@ -20,7 +20,7 @@ type Stage = (call: Judged) => PermissionDecision | null;
 
 const MAX_CONTENT = 1000;
 
-const STAGES: readonly Stage[] = [denyRules, askRules, harmless, ownCheck, allowRules];
+const STAGES: readonly Stage[] = [denyRules, senseless, askRules, harmless, ownCheck, allowRules];
 
 /**
  * Decides what becomes of one call: whether it may run, must be asked about, or is denied. Pure and synchronous; does not throw. `input` was
@@ -92,6 +92,11 @@ function denyRules({ facts, context, checker }: Judged): PermissionDecision | nu
   return rule === null ? null : deny({ type: 'rule', rule }, `A rule denies ${nameOf(rule)}.`);
 }
 
+function senseless({ checker }: Judged): PermissionDecision | null {
+  const refusal = checker.refusal();
+  return refusal === null ? null : deny({ type: 'safety', code: refusal.code }, refusal.message);
+}
+
 /** In explore a question would be a way to change something, so what is not harmless goes on to be denied. */
 function askRules(call: Judged): PermissionDecision | null {
   const { facts, context, checker } = call;
@@ -116,8 +121,6 @@ function ownCheck({ facts, context, checker }: Judged): PermissionDecision | nul
       return null;
     case 'allow':
       return facts.starts_work ? null : allow(result.reason, result.message);
-    case 'deny':
-      return deny({ type: 'safety', code: result.code }, result.message);
     case 'ask':
       if (mode === 'dont_ask') return deny({ type: 'safety', code: result.code }, result.message);
       if (mode === 'bypass' && !maySlipThrough(result, facts, context)) return null;

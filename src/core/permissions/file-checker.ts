@@ -7,6 +7,8 @@ import { allowsEdits, type PermissionChecker } from './permission-checker.js';
 import { contentOf, type PermissionMode } from './permission-context.js';
 import type { CheckResult } from './permission-decision.js';
 
+const UNRESOLVED = 'The path cannot be resolved.';
+
 /** A call that reads or writes one file, or searches one directory. */
 export class FileChecker implements PermissionChecker {
   /** Null for a path that names nothing. */
@@ -40,9 +42,13 @@ export class FileChecker implements PermissionChecker {
     );
   }
 
+  refusal() {
+    return this.path === null ? { code: 'bad_path', message: UNRESOLVED } : null;
+  }
+
   check(mode: PermissionMode): CheckResult {
     const { path } = this;
-    if (path === null) return { behavior: 'deny', code: 'bad_path', message: 'The path cannot be resolved.' };
+    if (path === null) return { behavior: 'passthrough', message: UNRESOLVED };
     const hidden = hiddenCharacter(this.written);
     if (hidden !== null) {
       const message = `The path has a character that cannot be seen: ${hidden}`;

@@ -3,6 +3,8 @@ import type { PermissionChecker } from './permission-checker.js';
 import { contentOf } from './permission-context.js';
 import type { CheckResult } from './permission-decision.js';
 
+const UNREADABLE = 'The input does not say what the call touches.';
+
 /** A call of which only the tool is known. */
 export class GenericChecker implements PermissionChecker {
   constructor(private readonly harmless: boolean) {}
@@ -18,6 +20,10 @@ export class GenericChecker implements PermissionChecker {
 
   isHarmless(): boolean {
     return this.harmless;
+  }
+
+  refusal(): null {
+    return null;
   }
 
   check(): CheckResult {
@@ -43,8 +49,12 @@ export class UnreadableChecker implements PermissionChecker {
     return false;
   }
 
+  refusal() {
+    return { code: 'unreadable_input', message: UNREADABLE };
+  }
+
   check(): CheckResult {
-    return { behavior: 'deny', code: 'unreadable_input', message: 'The input does not say what the call touches.' };
+    return { behavior: 'passthrough', message: UNREADABLE };
   }
 
   suggestions(): readonly (string | null)[] {

@@ -6,6 +6,8 @@ import type { PermissionMode } from './permission-context.js';
 export interface PermissionChecker {
   /** The first of deny or ask rules that fits the call, in whole or in part. */
   forbiddenBy(rules: readonly PermissionRule[]): PermissionRule | null;
+  /** Why the call makes no sense, so that nobody need be asked; null when it does. */
+  refusal(): { readonly code: string; readonly message: string } | null;
   /** A rule that, with the others, allows all of the call. */
   allowedBy(rules: readonly PermissionRule[], mode: PermissionMode): PermissionRule | null;
   /** Whether the call changes nothing and reads only what anybody in the session may read. */

@@ -23,7 +23,6 @@ export interface PermissionDecision {
 /** What the kind of a tool says of one call before allow rules are looked at. */
 export type CheckResult =
   | { readonly behavior: 'allow'; readonly reason: DecisionReason; readonly message: string }
-  | { readonly behavior: 'deny'; readonly code: string; readonly message: string }
   | {
       readonly behavior: 'ask';
       readonly code: string;

@@ -73,9 +73,9 @@ const IMMUNE: Record<Rule, Row> = {
 const UNREADABLE: Record<Rule, Row> = {
   none: ['deny', 'deny', 'deny', 'deny', 'deny'],
   allow: ['deny', 'deny', 'deny', 'deny', 'deny'],
-  ask: ['ask', 'ask', 'deny', 'ask', 'deny'],
+  ask: ['deny', 'deny', 'deny', 'deny', 'deny'],
   deny: ['deny', 'deny', 'deny', 'deny', 'deny'],
-  'allow+ask': ['ask', 'ask', 'deny', 'ask', 'deny'],
+  'allow+ask': ['deny', 'deny', 'deny', 'deny', 'deny'],
   'allow+deny': ['deny', 'deny', 'deny', 'deny', 'deny'],
   'ask+deny': ['deny', 'deny', 'deny', 'deny', 'deny'],
 };

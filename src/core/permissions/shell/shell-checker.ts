@@ -46,6 +46,10 @@ export class ShellChecker implements PermissionChecker {
     return this.isKnown() && this.everyPart('explore');
   }
 
+  refusal(): null {
+    return null;
+  }
+
   check(mode: PermissionMode): CheckResult {
     const [hazard] = this.script.hazards;
     if (hazard !== undefined) return { behavior: 'ask', code: hazard.code, message: hazard.message, opaque: true };
