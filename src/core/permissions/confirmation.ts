@@ -1,7 +1,14 @@
 import type { PermissionRule } from '../messages/block.js';
 import { evaluate } from './evaluate.js';
 import { compileGlob } from './glob.js';
-import { contentOf, MAX_RULES_PER_TOOL, MAX_RULED_TOOLS, type PermissionContext, rulesOf, withRules } from './permission-context.js';
+import {
+  contentOf,
+  MAX_RULES_PER_TOOL,
+  MAX_RULED_TOOLS,
+  type PermissionContext,
+  rulesOf,
+  withRules,
+} from './permission-context.js';
 import type { ShellParser } from './shell/shell-parser.js';
 import type { ToolFacts } from './tool-facts.js';
 

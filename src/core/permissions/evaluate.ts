@@ -65,15 +65,14 @@ function checkerFor(
     }
     case 'file_read': {
       const path = readPath(fieldOf(input, target.path), fieldOf(input, target.pattern));
-      return path === null
-        ? new UnreadableChecker()
-        : new FileChecker('read', path, directories, facts.is_read_only);
+      return path === null ? new UnreadableChecker() : new FileChecker('read', path, directories, facts.is_read_only);
     }
   }
 }
 
 function fieldOf(input: unknown, field: string | undefined): unknown {
-  if (field === undefined || typeof input !== 'object' || input === null || !Object.hasOwn(input, field)) return undefined;
+  if (field === undefined || typeof input !== 'object' || input === null || !Object.hasOwn(input, field))
+    return undefined;
   return (input as Record<string, unknown>)[field];
 }
 

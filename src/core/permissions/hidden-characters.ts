@@ -1,6 +1,5 @@
 /** Controls but tab and line feed; everything that is not seen, or looks like a blank and is none; halves of surrogate pairs. */
 const HIDDEN =
-  // eslint-disable-next-line no-control-regex, no-misleading-character-class
   /[\u0000-\u0008\u000b-\u001f\u007f-\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\ufe00-\ufe0f\uffa0\ufffc\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]|[\u{e0100}-\u{e01ef}]/u;
 
 const ALL_HIDDEN = new RegExp(HIDDEN.source, 'gu');

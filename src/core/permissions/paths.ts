@@ -23,6 +23,8 @@ const GUARDED_FILES = new Set([
   '.npmrc',
   '.pypirc',
   '.git-credentials',
+  // By it alone a directory becomes a repository, whose configuration names programs that git runs.
+  'head',
 ]);
 const GUARDED_DIRECTORIES = new Set(['.git', '.vscode', '.idea', '.ssh']);
 

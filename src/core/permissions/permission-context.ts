@@ -18,7 +18,11 @@ export const MAX_RULED_TOOLS = 200;
 export const MAX_RULES_PER_TOOL = 200;
 export const MAX_WORKING_DIRECTORIES = 32;
 
-const AbsolutePath = z.string().min(1).max(1024).refine(isAbsolutePath, 'must be an absolute path without hidden characters');
+const AbsolutePath = z
+  .string()
+  .min(1)
+  .max(1024)
+  .refine(isAbsolutePath, 'must be an absolute path without hidden characters');
 
 function rules(behavior: PermissionBehavior) {
   return z

@@ -70,18 +70,31 @@ export function escapeWildcards(text: string): string {
 /** A pattern that ends in ` *` also fits the text before the blank: `git *` fits `git`. */
 export function wildcardFits(pattern: string, text: string): boolean {
   const parts = elements(pattern);
-  const chars = text.split('');
-  const whole = fits(
-    parts,
-    chars,
-    (it) => it === STAR,
-    (it, char) => it === char,
-  );
-  if (whole || parts.at(-1) !== STAR || parts.at(-2) !== ' ') return whole;
-  return fits(
-    parts.slice(0, -2),
-    chars,
-    (it) => it === STAR,
-    (it, char) => it === char,
-  );
+  if (runsFit(literals(parts), text)) return true;
+  return parts.at(-1) === STAR && parts.at(-2) === ' ' && runsFit(literals(parts.slice(0, -2)), text);
+}
+
+/** What stands between the stars. */
+function literals(parts: readonly Element[]): string[] {
+  const runs = [''];
+  for (const part of parts) {
+    if (part === STAR) runs.push('');
+    else runs[runs.length - 1] += part;
+  }
+  return runs;
+}
+
+function runsFit(runs: readonly string[], text: string): boolean {
+  const [first = '', ...rest] = runs;
+  const last = rest.pop();
+  if (last === undefined) return text === first;
+  if (!text.startsWith(first) || !text.endsWith(last) || text.length < first.length + last.length) return false;
+  let at = first.length;
+  const end = text.length - last.length;
+  for (const run of rest) {
+    const found = text.indexOf(run, at);
+    if (found < 0 || found + run.length > end) return false;
+    at = found + run.length;
+  }
+  return true;
 }

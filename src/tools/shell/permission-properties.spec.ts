@@ -32,19 +32,85 @@ const facts: fc.Arbitrary<ToolFacts> = fc.record({
 });
 
 const piece = fc.constantFrom(
-  ...['ls', 'rm', 'npm', 'test', 'git', 'cat', 'sed', '-i', '-rf', 'x', '.env', '/etc', '/ws', '..', '~', '*', '"', "'", '\\', '$'],
-  ...['$X', '$(', ')', '`', '{', '}', ',', '(', '<', '>', '>>', '<<', '|', '&&', '||', ';', '&', '\n', '#', '=', '!', '[', ']', '['],
-  ...[' ', ' ', ' ', ' ', '/dev/null', 'sudo', 'find . -exec', 'A=1', 'if', 'then', 'fi', '\u200b', '\u0000', '\u00a0', '\ud800'],
+  ...[
+    'ls',
+    'rm',
+    'npm',
+    'test',
+    'git',
+    'cat',
+    'sed',
+    '-i',
+    '-rf',
+    'x',
+    '.env',
+    '/etc',
+    '/ws',
+    '..',
+    '~',
+    '*',
+    '"',
+    "'",
+    '\\',
+    '$',
+  ],
+  ...[
+    '$X',
+    '$(',
+    ')',
+    '`',
+    '{',
+    '}',
+    ',',
+    '(',
+    '<',
+    '>',
+    '>>',
+    '<<',
+    '|',
+    '&&',
+    '||',
+    ';',
+    '&',
+    '\n',
+    '#',
+    '=',
+    '!',
+    '[',
+    ']',
+    '[',
+  ],
+  ...[
+    ' ',
+    ' ',
+    ' ',
+    ' ',
+    '/dev/null',
+    'sudo',
+    'find . -exec',
+    'A=1',
+    'if',
+    'then',
+    'fi',
+    '\u200b',
+    '\u0000',
+    '\u00a0',
+    '\ud800',
+  ],
 );
-const command = fc.oneof(fc.array(piece, { maxLength: 14 }).map((it) => it.join('')), fc.string());
-const path = fc.oneof(
-  fc.array(fc.constantFrom('/', '..', '.', 'ws', 'src', 'etc', '.git', '.env', 'a b', '*', '\u200b', '\u0000'), { maxLength: 8 }).map((it) => it.join('/')),
+const command = fc.oneof(
+  fc.array(piece, { maxLength: 14 }).map((it) => it.join('')),
   fc.string(),
 );
-const input = fc.oneof(
-  fc.record({ command, path, pattern: path }, { requiredKeys: [] }),
-  fc.anything(),
+const path = fc.oneof(
+  fc
+    .array(fc.constantFrom('/', '..', '.', 'ws', 'src', 'etc', '.git', '.env', 'a b', '*', '\u200b', '\u0000'), {
+      maxLength: 8,
+    })
+    .map((it) => it.join('/')),
+  fc.string(),
 );
+const input = fc.oneof(fc.record({ command, path, pattern: path }, { requiredKeys: [] }), fc.anything());
 const content = fc.oneof(
   fc.constant(null),
   fc.constantFrom('', 'npm:*', 'rm:*', 'git *', 'ls', '**', '/ws/**', '/etc/*', '{a,b}', '!(x)', '[', '*', '\\', ':*'),
@@ -97,7 +163,10 @@ describe('whatever the call, the rules and the mode', () => {
   it('explore neither allows nor asks about a change', () => {
     fc.assert(
       fc.property(facts, input, context, (tool, value, ctx) => {
-        const changes = tool.starts_work || tool.permission.kind === 'file_edit' || (tool.permission.kind === 'generic' && !tool.is_read_only);
+        const changes =
+          tool.starts_work ||
+          tool.permission.kind === 'file_edit' ||
+          (tool.permission.kind === 'generic' && !tool.is_read_only);
         const decision = evaluate(tool, value, { ...ctx, mode: 'explore' }, parser);
         if (changes) expect(decision.behavior).toBe('deny');
         if (decision.behavior === 'allow') expect(decision.decision_reason).toEqual({ type: 'harmless' });
@@ -141,18 +210,28 @@ describe('whatever the call, the rules and the mode', () => {
   it('a confirmation changes nothing for other tools, and runs nothing that a rule denies', () => {
     const rules = fc.array(rule(['allow', 'ask', 'deny']), { maxLength: 12 });
     fc.assert(
-      fc.property(facts, fc.tuple(input, input), context, rules, facts, input, (tool, [asked, edited], ctx, given, other, value) => {
-        const call = { name: tool.name, input: 'asked' };
-        const parse = (text: string) => ({ ok: true as const, input: text === 'asked' ? asked : edited });
-        const applied = applyConfirmation(call, { edited_input: 'edited', rules: given }, tool, ctx, parse, parser);
-        if (!applied.ok) return;
-        expect(applied.call.name).toBe(tool.name);
-        expect(evaluate(tool, edited, { ...ctx, mode: ctx.mode === 'dont_ask' ? 'default' : ctx.mode }, parser).behavior).not.toBe('deny');
-        if (other.name !== tool.name) {
-          expect(evaluate(other, value, applied.context, parser)).toEqual(evaluate(other, value, ctx, parser));
-        }
-        expect({ ...applied.context, allow_rules: {} }).toEqual({ ...ctx, allow_rules: {} });
-      }),
+      fc.property(
+        facts,
+        fc.tuple(input, input),
+        context,
+        rules,
+        facts,
+        input,
+        (tool, [asked, edited], ctx, given, other, value) => {
+          const call = { name: tool.name, input: 'asked' };
+          const parse = (text: string) => ({ ok: true as const, input: text === 'asked' ? asked : edited });
+          const applied = applyConfirmation(call, { edited_input: 'edited', rules: given }, tool, ctx, parse, parser);
+          if (!applied.ok) return;
+          expect(applied.call.name).toBe(tool.name);
+          expect(
+            evaluate(tool, edited, { ...ctx, mode: ctx.mode === 'dont_ask' ? 'default' : ctx.mode }, parser).behavior,
+          ).not.toBe('deny');
+          if (other.name !== tool.name) {
+            expect(evaluate(other, value, applied.context, parser)).toEqual(evaluate(other, value, ctx, parser));
+          }
+          expect({ ...applied.context, allow_rules: {} }).toEqual({ ...ctx, allow_rules: {} });
+        },
+      ),
       RUNS,
     );
   });

@@ -99,7 +99,13 @@ const KINDS: Kind[] = [
     content: null,
     cells: PLAIN,
   },
-  { what: 'a planning tool', facts: { permission: { kind: 'session_state' } }, input: {}, content: null, cells: HARMLESS },
+  {
+    what: 'a planning tool',
+    facts: { permission: { kind: 'session_state' } },
+    input: {},
+    content: null,
+    cells: HARMLESS,
+  },
   {
     what: 'a planning tool that starts work',
     facts: { permission: { kind: 'session_state' }, starts_work: true },
@@ -107,10 +113,28 @@ const KINDS: Kind[] = [
     content: null,
     cells: PLAIN,
   },
-  { what: 'a harmless command', facts: { permission: SHELL }, input: command('ls src'), content: 'ls:*', cells: HARMLESS },
+  {
+    what: 'a harmless command',
+    facts: { permission: SHELL },
+    input: command('ls src'),
+    content: 'ls:*',
+    cells: HARMLESS,
+  },
   { what: 'a command', facts: { permission: SHELL }, input: command('npm test'), content: 'npm test:*', cells: PLAIN },
-  { what: 'an editing command', facts: { permission: SHELL }, input: command('touch x'), content: 'touch:*', cells: INSIDE },
-  { what: 'a dangerous command', facts: { permission: SHELL }, input: command('rm -rf x'), content: 'rm:*', cells: IMMUNE },
+  {
+    what: 'an editing command',
+    facts: { permission: SHELL },
+    input: command('touch x'),
+    content: 'touch:*',
+    cells: INSIDE,
+  },
+  {
+    what: 'a dangerous command',
+    facts: { permission: SHELL },
+    input: command('rm -rf x'),
+    content: 'rm:*',
+    cells: IMMUNE,
+  },
   { what: 'a command without a command', facts: { permission: SHELL }, input: {}, content: null, cells: UNREADABLE },
   {
     what: 'a read inside',
@@ -173,7 +197,9 @@ describe('the decision on', () => {
     const tool: ToolFacts = { name: 'Tool', is_read_only: false, starts_work: false, ...facts };
     for (const rule_content of new Set([content, null, ''])) {
       const rules = rule === 'none' ? [] : rule.split('+');
-      const added = rules.map((behavior) => ({ tool_name: 'Tool', rule_content, behavior, source: 't' }) as PermissionRule);
+      const added = rules.map(
+        (behavior) => ({ tool_name: 'Tool', rule_content, behavior, source: 't' }) as PermissionRule,
+      );
       const got = MODES.map((mode) => {
         const context = withRules(permissionContext(mode, '/ws'), added);
         const { behavior, bypass_immune } = evaluate(tool, input, context, parser);
@@ -190,7 +216,12 @@ describe('the decision on', () => {
       rules.map((behavior) => ({ tool_name, rule_content: content, behavior, source: 't' }) as PermissionRule),
     );
     const got = MODES.map((mode) => {
-      const { behavior, bypass_immune } = evaluate(tool, input, withRules(permissionContext(mode, '/ws'), added), parser);
+      const { behavior, bypass_immune } = evaluate(
+        tool,
+        input,
+        withRules(permissionContext(mode, '/ws'), added),
+        parser,
+      );
       return bypass_immune ? `${behavior}!` : behavior;
     });
     expect(got).toEqual(cells.none);

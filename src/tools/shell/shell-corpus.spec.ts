@@ -127,6 +127,7 @@ const ASK = [
   './run.sh',
   'curl https://example.com',
   'git push',
+  'cd src && git status',
   'git commit -m "work"',
   'git -c core.pager=evil log',
   'git -C /etc status',
@@ -194,7 +195,7 @@ const ASK = [
   'rg --pre ./run.sh TODO',
   'rg -g .env KEY',
   'jq env package.json',
-  'jq -n \'$ENV.TOKEN\'',
+  "jq -n '$ENV.TOKEN'",
   'tee notes.txt',
   'ls | tee notes.txt',
   'wc --files0-from=list',
@@ -418,6 +419,7 @@ const DANGEROUS: [command: string, code: string][] = [
   ['echo x > .bashrc', 'guarded_file'],
   ['echo x >> ~/.bashrc', 'guarded_file'],
   ['echo x > .env', 'guarded_file'],
+  ['mv x sub/HEAD', 'guarded_file'],
   ['echo x > .git/config', 'guarded_file'],
   ['echo x > .GIT/config', 'guarded_file'],
   ['cp evil .git/hooks/post-commit', 'guarded_file'],
@@ -459,7 +461,7 @@ describe('a shell command without rules', () => {
   });
 
   it('is asked when it is too long or too deep to be judged', () => {
-    for (const command of [`echo ${'a'.repeat(20_000)}`, '('.repeat(500) + 'ls' + ')'.repeat(500)]) {
+    for (const command of [`echo ${'a'.repeat(20_000)}`, '('.repeat(500) + 'ls' + ')'.repeat(500), 'ls' + ' | cat'.repeat(300)]) {
       expect(outcomes(command)).toEqual(CLASSES.immune);
     }
     expect(decide(`echo ${'a'.repeat(20_000)}`, 'default').decision_reason).toMatchObject({ code: 'too_complex' });

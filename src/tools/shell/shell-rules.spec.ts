@@ -30,7 +30,12 @@ const rule = (behavior: PermissionBehavior, rule_content: string | null) => ({
   source: 'test',
 });
 
-function decide(command: string, behavior: PermissionBehavior, contents: (string | null)[], mode: PermissionMode = 'default') {
+function decide(
+  command: string,
+  behavior: PermissionBehavior,
+  contents: (string | null)[],
+  mode: PermissionMode = 'default',
+) {
   const rules = contents.map((content) => rule(behavior, content));
   return evaluate(bash, { command }, withRules(permissionContext(mode, '/ws'), rules), parser);
 }
@@ -145,6 +150,12 @@ describe('a deny rule', () => {
     expect(decide(command, 'deny', [content], 'bypass').behavior).toBe('allow');
   });
 
+  it('is not got past by length', () => {
+    const padding = Array.from({ length: 2500 }, (_, index) => `a${index}`);
+    expect(decide(`${padding.join(';')};rm x`, 'deny', ['rm:*'], 'bypass').behavior).toBe('deny');
+    expect(decide(`sudo ${padding.join(' ')} rm x`, 'deny', ['rm:*'], 'bypass').behavior).toBe('deny');
+  });
+
   it('has bypass ask about what may hide its command', () => {
     for (const command of ['$X x', 'echo $(cat script) | sh', 'X=rm; $X y', `echo ${'a'.repeat(MAX_COMMAND)}`]) {
       expect(decide(command, 'deny', ['rm:*'], 'bypass')).toMatchObject({ behavior: 'ask', bypass_immune: true });
@@ -193,7 +204,11 @@ describe('a batch', () => {
   };
 
   it('asks once for what one suggestion allows', () => {
-    expect(covered(['npm test', 'npm test -- a', 'make', 'npm test && ls', 'npm test && make'])).toEqual(['1', '3', '4']);
+    expect(covered(['npm test', 'npm test -- a', 'make', 'npm test && ls', 'npm test && make'])).toEqual([
+      '1',
+      '3',
+      '4',
+    ]);
   });
 
   it('always asks about what no rule allows, and what a rule asks about', () => {

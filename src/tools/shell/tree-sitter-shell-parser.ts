@@ -5,7 +5,9 @@ import { MAX_COMMAND, type ShellParser, type SyntaxNode } from '../../core/permi
 
 const MAX_NODES = 20_000;
 const MAX_DEPTH = 200;
-const MAX_PARSE_MS = 250;
+const MAX_PARSE_MS = 100;
+/** The grammar takes time and memory in proportion to the square of these, which the memory of WebAssembly never gives back. */
+const MAX_PIPES = 200;
 
 let loading: Promise<ShellParser> | null = null;
 
@@ -28,7 +30,7 @@ class TreeSitterShellParser implements ShellParser {
   constructor(private readonly parser: Parser) {}
 
   parse(command: string): SyntaxNode | null {
-    if (command.length > MAX_COMMAND) return null;
+    if (command.length > MAX_COMMAND || command.split('|').length > MAX_PIPES) return null;
     const end = performance.now() + MAX_PARSE_MS;
     // What the parser left of an earlier command that took too long must not become part of this one.
     this.parser.reset();

@@ -5,11 +5,14 @@ import type { Redirect, ShellCommand } from './shell-script.js';
 import type { Word } from './shell-word.js';
 
 /** Programs that unmake a disk, a file system or the machine. */
-const DESTROYERS = /^(dd|fdisk|sfdisk|cfdisk|gdisk|parted|format|wipefs|shred|shutdown|reboot|halt|poweroff|init|telinit|mkfs([.].*)?|mkswap|mke2fs)$/;
+const DESTROYERS =
+  /^(dd|fdisk|sfdisk|cfdisk|gdisk|parted|format|wipefs|shred|shutdown|reboot|halt|poweroff|init|telinit|mkfs([.].*)?|mkswap|mke2fs)$/;
 
 /** Programs that write to the files they are given. */
 const WRITERS = new Set(
-  'mkdir touch rm rmdir mv cp sed tee ln link unlink install truncate chmod chown chgrp rsync patch ed ex tar unzip cpio split csplit'.split(' '),
+  'mkdir touch rm rmdir mv cp sed tee ln link unlink install truncate chmod chown chgrp rsync patch ed ex tar unzip cpio split csplit'.split(
+    ' ',
+  ),
 );
 
 const SYSTEM = new Set('/ /home /media /mnt /opt /root /run /srv /tmp /var /Applications /Users /Volumes'.split(' '));
@@ -33,16 +36,25 @@ export function dangerOf(command: ShellCommand, directories: readonly string[]):
   if (name === 'rm' && has(args, 'rR', 'recursive') && has(args, 'f', 'force')) {
     return { code: 'dangerous_command', message: 'The command removes directories without asking.' };
   }
-  if (name === 'chmod' && args.some((word) => word.value !== null && /^0*[0-7]?(777|666)$|^[ugoa]*[oa][ugoa]*[+=][rwxXst]*w/.test(word.value))) {
+  if (
+    name === 'chmod' &&
+    args.some((word) => word.value !== null && /^0*[0-7]?(777|666)$|^[ugoa]*[oa][ugoa]*[+=][rwxXst]*w/.test(word.value))
+  ) {
     return { code: 'dangerous_command', message: 'The command lets everybody write.' };
   }
   if (name === 'chown' && has(args, 'R', 'recursive')) {
     return { code: 'dangerous_command', message: 'The command gives a whole directory to somebody else.' };
   }
-  if (/^(kill|killall|pkill)$/.test(name) && args.some((word) => word.value !== null && /^(--signal=|-[sn]?)?(SIG)?(9|KILL)$/i.test(word.value))) {
+  if (
+    /^(kill|killall|pkill)$/.test(name) &&
+    args.some((word) => word.value !== null && /^(--signal=|-[sn]?)?(SIG)?(9|KILL)$/i.test(word.value))
+  ) {
     return { code: 'dangerous_command', message: 'The command kills a process without letting it end.' };
   }
-  if (WRITERS.has(name) && args.some((word) => placesOfArgument(word, command.cwds, directories).some((it) => it.guarded))) {
+  if (
+    WRITERS.has(name) &&
+    args.some((word) => placesOfArgument(word, command.cwds, directories).some((it) => it.guarded))
+  ) {
     return { code: 'guarded_file', message: 'The command changes a file that decides what other programs do.' };
   }
   return null;

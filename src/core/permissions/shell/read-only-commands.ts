@@ -33,10 +33,25 @@ export const READ_ONLY: ReadonlyMap<string, ReadOnlySpec> = new Map<string, Read
   ...['echo', 'true', 'false', 'seq', 'basename', 'dirname', 'tr', 'expr', 'uname', 'which', 'type', 'free'].map(
     (name) => [name, TEXT] as const,
   ),
-  ...['md5sum', 'sha1sum', 'sha256sum', 'sha512sum', 'b2sum'].map((name) => [name, { long: ['check'], short: 'c' }] as const),
-  ...['npm', 'npx', 'pnpm', 'yarn', 'tsc', 'python', 'python3', 'pip', 'go', 'cargo', 'rustc', 'java', 'ruby', 'php'].map(
-    (name) => [name, VERSION] as const,
+  ...['md5sum', 'sha1sum', 'sha256sum', 'sha512sum', 'b2sum'].map(
+    (name) => [name, { long: ['check'], short: 'c' }] as const,
   ),
+  ...[
+    'npm',
+    'npx',
+    'pnpm',
+    'yarn',
+    'tsc',
+    'python',
+    'python3',
+    'pip',
+    'go',
+    'cargo',
+    'rustc',
+    'java',
+    'ruby',
+    'php',
+  ].map((name) => [name, VERSION] as const),
   ['node', { only: ['--version', '-v'], needsOne: true }],
   ['cd', { operands: 1 }],
   ['printf', { text: true, short: 'v' }],
@@ -44,7 +59,10 @@ export const READ_ONLY: ReadonlyMap<string, ReadOnlySpec> = new Map<string, Read
   ['test', { words: ['-v', '-R'] }],
   ['wc', { long: ['files0-from'] }],
   ['du', { long: ['files0-from', 'exclude-from'], short: 'X' }],
-  ['sort', { long: ['output', 'temporary-directory', 'compress-program', 'files0-from', 'random-source'], short: 'oT' }],
+  [
+    'sort',
+    { long: ['output', 'temporary-directory', 'compress-program', 'files0-from', 'random-source'], short: 'oT' },
+  ],
   ['uniq', { operands: 1 }],
   ['xxd', { operands: 1, long: ['revert'], short: 'r' }],
   ['diff', { long: ['output', 'from-file', 'to-file', 'exclude-from'], short: 'X' }],
@@ -58,18 +76,46 @@ export const READ_ONLY: ReadonlyMap<string, ReadOnlySpec> = new Map<string, Read
   [
     'rg',
     {
-      long: ['pre', 'pre-glob', 'hostname-bin', 'file', 'search-zip', 'hidden', 'no-ignore', 'unrestricted', 'ignore-file'],
+      long: [
+        'pre',
+        'pre-glob',
+        'hostname-bin',
+        'file',
+        'search-zip',
+        'hidden',
+        'no-ignore',
+        'unrestricted',
+        'ignore-file',
+      ],
       short: 'fzu.',
     },
   ],
   [
     'find',
     {
-      words: ['-exec', '-execdir', '-ok', '-okdir', '-delete', '-fprint', '-fprint0', '-fprintf', '-fls', '-files0-from'],
+      words: [
+        '-exec',
+        '-execdir',
+        '-ok',
+        '-okdir',
+        '-delete',
+        '-fprint',
+        '-fprint0',
+        '-fprintf',
+        '-fls',
+        '-files0-from',
+      ],
     },
   ],
   ['tree', { long: ['fromfile', 'fromtabfile', 'info', 'infofile'], short: 'oR' }],
-  ['jq', { long: ['from-file', 'rawfile', 'slurpfile', 'library-path'], short: 'fL', refuse: /env|ENV|import|include|input_/ }],
+  [
+    'jq',
+    {
+      long: ['from-file', 'rawfile', 'slurpfile', 'library-path'],
+      short: 'fL',
+      refuse: /env|ENV|import|include|input_/,
+    },
+  ],
 ]);
 
 function plain(name: string): readonly [string, ReadOnlySpec] {
@@ -77,18 +123,45 @@ function plain(name: string): readonly [string, ReadOnlySpec] {
 }
 
 /** Options of `git` that make it run a program or write, for every subcommand. */
-const GIT_LONG = ['output', 'ext-diff', 'textconv', 'open-files-in-pager', 'upload-pack', 'exec', 'no-index', 'contents'];
+const GIT_LONG = [
+  'output',
+  'ext-diff',
+  'textconv',
+  'open-files-in-pager',
+  'upload-pack',
+  'exec',
+  'no-index',
+  'contents',
+];
 const GIT: ReadOnlySpec = { long: GIT_LONG, short: 'O' };
 const LISTING = ['-a', '-r', '-v', '-vv', '--all', '--list', '--remotes', '--show-current', '-l'];
 
 /** By subcommand, which must follow `git` at once: options before it change the configuration, the repository or the programs. */
 export const READ_ONLY_GIT: ReadonlyMap<string, ReadOnlySpec> = new Map<string, ReadOnlySpec>([
-  ...['status', 'log', 'show', 'diff', 'shortlog', 'describe', 'rev-parse', 'rev-list', 'ls-files', 'ls-tree', 'merge-base'].map(
-    (name) => [name, GIT] as const,
-  ),
-  ...['blame', 'annotate', 'whatchanged', 'diff-tree', 'name-rev', 'count-objects', 'cherry', 'for-each-ref', 'show-ref'].map(
-    (name) => [name, GIT] as const,
-  ),
+  ...[
+    'status',
+    'log',
+    'show',
+    'diff',
+    'shortlog',
+    'describe',
+    'rev-parse',
+    'rev-list',
+    'ls-files',
+    'ls-tree',
+    'merge-base',
+  ].map((name) => [name, GIT] as const),
+  ...[
+    'blame',
+    'annotate',
+    'whatchanged',
+    'diff-tree',
+    'name-rev',
+    'count-objects',
+    'cherry',
+    'for-each-ref',
+    'show-ref',
+  ].map((name) => [name, GIT] as const),
   ['grep', { long: [...GIT_LONG, 'file'], short: 'Of' }],
   ['branch', { only: LISTING }],
   ['tag', { only: ['-l', '--list', '-n'] }],

@@ -11,6 +11,8 @@ export function isReadOnly(command: ShellCommand, directories: readonly string[]
   if (name === null) return false;
   if (name === 'sed') return isPlainSed(rest, false) && staysInside(sedFiles(rest), command, directories);
   if (name === 'git') {
+    // Another directory may hold another repository, whose configuration names programs.
+    if (command.cwds?.length !== 1) return false;
     const spec = READ_ONLY_GIT.get(rest[0]?.value ?? '');
     return spec !== undefined && keeps(spec, rest.slice(1), command, directories);
   }

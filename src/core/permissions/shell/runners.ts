@@ -1,5 +1,4 @@
 import type { HazardCode } from './hazards.js';
-import type { ShellCommand } from './shell-script.js';
 import type { Word } from './shell-word.js';
 
 /** Programs that run a command given in their arguments or input. */
@@ -31,25 +30,24 @@ export function baseName(word: Word | undefined): string | null {
 }
 
 /** Whether the command has another one run that stands in its arguments. */
-export function isRunner(command: Pick<ShellCommand, 'words'>): boolean {
-  const name = baseName(command.words[0]);
+export function isRunner(words: readonly Word[]): boolean {
+  const name = baseName(words[0]);
   if (name === null) return false;
   if (RUNNERS.has(name)) return true;
-  const values = command.words.slice(1).map((word) => word.value);
+  const values = words.slice(1).map((word) => word.value);
   if (name === 'find') return values.some((value) => value !== null && FIND_ACTIONS.has(value));
   if (name === 'fd' || name === 'fdfind') return values.some((value) => value !== null && FD_ACTIONS.test(value));
   return false;
 }
 
-export function commandHazards(command: Pick<ShellCommand, 'words'>): HazardCode[] {
-  const [first] = command.words;
+export function commandHazards(words: readonly Word[]): HazardCode[] {
+  const [first] = words;
   const found: HazardCode[] = [];
   const name = baseName(first);
   if (first === undefined || name === null || first.glob || first.tilde || name === '') found.push('dynamic_command');
-  // eslint-disable-next-line no-control-regex
   else if (/[^\u0000-\u007f]/.test(first.value ?? '')) found.push('confusable');
-  if (command.words.some((word) => word.value !== null && OTHER_DASH.test(word.value))) found.push('confusable');
+  if (words.some((word) => word.value !== null && OTHER_DASH.test(word.value))) found.push('confusable');
   if (name !== null && STATE.has(name)) found.push('shell_state');
-  if (isRunner(command)) found.push('runs_other_command');
+  if (isRunner(words)) found.push('runs_other_command');
   return found;
 }

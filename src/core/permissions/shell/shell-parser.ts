@@ -10,7 +10,7 @@ export interface SyntaxNode {
   readonly children: readonly SyntaxNode[];
 }
 
-export const MAX_COMMAND = 16_384;
+export const MAX_COMMAND = 8192;
 
 /** Parses Bash. Synchronous and without effects: whatever must be loaded was loaded before it is handed to the core. */
 export interface ShellParser {

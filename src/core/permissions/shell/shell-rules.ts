@@ -8,6 +8,7 @@ import { readScript, type ShellCommand, type ShellScript } from './shell-script.
 
 const MAX_NESTING = 4;
 const MAX_CANDIDATES = 2000;
+const MAX_CHARACTERS = 500_000;
 
 /** `prefix:*` at the end stands for the prefix as a whole word, alone or with anything behind it. */
 function prefixOf(content: string): string | null {
@@ -44,42 +45,47 @@ export function firstForbidding(
   parser: ShellParser,
 ): PermissionRule | null {
   if (rules.length === 0) return null;
-  let texts: ReadonlySet<string> | null = null;
+  const texts = candidates(script, parser);
   for (const rule of rules) {
     const content = contentOf(rule);
-    if (content === null) return rule;
-    texts ??= candidates(script, parser);
+    // More than can be looked at may hold anything.
+    if (content === null || texts === null) return rule;
     for (const text of texts) if (forbids(content, text)) return rule;
   }
   return null;
 }
 
-/** Every spelling of every command that the script may run, as far as it can be read. */
-function candidates(script: ShellScript, parser: ShellParser): ReadonlySet<string> {
+/** Every spelling of every command that the script may run, as far as it can be read; null when they are too many. */
+function candidates(script: ShellScript, parser: ShellParser): ReadonlySet<string> | null {
   const found = new Set<string>();
+  let length = 0;
   const add = (text: string) => {
-    if (found.size < MAX_CANDIDATES) found.add(text.replace(/\s+/g, ' ').trim());
+    length += text.length;
+    if (!isTooMuch()) found.add(text.replace(/\s+/g, ' ').trim());
   };
+  const isTooMuch = () => found.size > MAX_CANDIDATES || length > MAX_CHARACTERS;
   const collect = (it: ShellScript, depth: number) => {
     add(it.source);
     for (const command of it.commands) {
-      const nested = isRunner(command) || command.words[0]?.value === null;
-      const lists = nested ? command.words.map((_, index) => command.words.slice(index)) : [command.words];
       add(command.raw);
-      for (const words of lists) {
-        const values = words.map((word) => word.value ?? word.raw);
-        const name = values[0] ?? '';
-        add(values.join(' '));
-        add([name.slice(name.lastIndexOf('/') + 1), ...values.slice(1)].join(' '));
+      const values = command.words.map((word) => word.value ?? word.raw);
+      const nested = isRunner(command.words) || command.words[0]?.value === null;
+      const starts = nested ? values.length : 1;
+      for (let start = 0; start < starts && !isTooMuch(); start += 1) {
+        const name = values[start] ?? '';
+        add(values.slice(start).join(' '));
+        add([name.slice(name.lastIndexOf('/') + 1), ...values.slice(start + 1)].join(' '));
       }
+      if (isTooMuch()) return;
       if (!nested || depth >= MAX_NESTING) continue;
       for (const word of command.words.slice(1)) {
-        if (word.value !== null && /[\s;|&]/.test(word.value)) collect(readScript(word.value, parser, undefined), depth + 1);
+        if (word.value !== null && /[\s;|&]/.test(word.value))
+          collect(readScript(word.value, parser, undefined), depth + 1);
       }
     }
   };
   collect(script, 0);
-  return found;
+  return isTooMuch() ? null : found;
 }
 
 /** Words after which what runs is up to the arguments: a rule for all of them would allow anything. */
@@ -92,7 +98,8 @@ const ANY_SUBCOMMAND = /^(exec|run|x|dlx|config|c)$/;
 export function suggestionFor(command: ShellCommand): string {
   const [name, sub] = command.words.slice(0, 2).map((word) => (canonical(word) === word.value ? word.value : null));
   if (name === undefined || name === null || name.includes(':')) return escapeWildcards(command.text);
-  if (sub != null && SUBCOMMAND.test(sub) && !ANY_SUBCOMMAND.test(sub) && hasSubcommands(name)) return `${name} ${sub}:*`;
+  if (sub != null && SUBCOMMAND.test(sub) && !ANY_SUBCOMMAND.test(sub) && hasSubcommands(name))
+    return `${name} ${sub}:*`;
   return TOO_WIDE.test(name) ? escapeWildcards(command.text) : `${name}:*`;
 }
 

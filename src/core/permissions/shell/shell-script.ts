@@ -83,9 +83,11 @@ class Reader {
     else if (node.named && node.type === 'variable_assignment') this.assignment(node, parent);
     else if (node.type === '$' && parent?.type !== 'simple_expansion') this.flag('ansi_c_quoting');
     else if (!(node.named ? PLAIN_NODES : PLAIN_TOKENS).has(node.type)) this.flag('unsupported_syntax');
-    if (node.type === 'simple_expansion' && !VARIABLE.test(this.source.slice(node.start, node.end))) this.flag('parse_error');
+    if (node.type === 'simple_expansion' && !VARIABLE.test(this.source.slice(node.start, node.end)))
+      this.flag('parse_error');
     // A shell takes `!` for a negation only when it stands alone.
-    if (node.type === '!' && parent?.type === 'negated_command' && /^\S/.test(this.source.slice(node.end))) this.flag('parse_error');
+    if (node.type === '!' && parent?.type === 'negated_command' && /^\S/.test(this.source.slice(node.end)))
+      this.flag('parse_error');
     if (node.type === 'command') this.command(node);
     if (node.type === 'file_redirect') this.redirect(node);
     if (node.children.length === 0) this.cover(node.start, node.end);
@@ -123,7 +125,7 @@ class Reader {
     const raw = this.source.slice(first, last);
     const command = { words, raw, text: words.map(canonical).join(' '), cwds: this.cwds };
     this.commands.push(command);
-    for (const found of commandHazards(command)) this.flag(found);
+    for (const found of commandHazards(words)) this.flag(found);
     this.changeDirectory(words);
   }
 
