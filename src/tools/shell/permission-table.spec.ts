@@ -1,15 +1,14 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { evaluate } from '../../core/permissions/evaluate.js';
-import { permissionContext, type PermissionMode, withRules } from '../../core/permissions/permission-context.js';
+import type { PermissionRule } from '../../core/messages/block.js';
+import { withRules } from '../../core/permissions/permission-context.js';
 import type { ShellParser } from '../../core/permissions/shell/shell-parser.js';
 import type { ToolFacts } from '../../core/permissions/tool-facts.js';
-import type { PermissionRule } from '../../core/messages/block.js';
+import { cellsOf } from '../../core/testing/permission-cells.js';
 import { loadShellParser } from './tree-sitter-shell-parser.js';
 
 type Rule = 'none' | 'allow' | 'ask' | 'deny' | 'allow+ask' | 'allow+deny' | 'ask+deny';
+/** In the order of the modes: default, accept_edits, explore, bypass, dont_ask. */
 type Row = [default_: string, accept_edits: string, explore: string, bypass: string, dont_ask: string];
-
-const MODES: PermissionMode[] = ['default', 'accept_edits', 'explore', 'bypass', 'dont_ask'];
 
 interface Kind {
   readonly what: string;
@@ -193,37 +192,22 @@ describe('the decision on', () => {
     (Object.entries(kind.cells) as [Rule, Row][]).map(([rule, row]) => ({ ...kind, rule, row })),
   );
 
-  it.each(table)('$what with rules: $rule', ({ facts, input, content, rule, row }) => {
-    const tool: ToolFacts = { name: 'Tool', is_read_only: false, starts_work: false, ...facts };
-    for (const rule_content of new Set([content, null, ''])) {
-      const rules = rule === 'none' ? [] : rule.split('+');
-      const added = rules.map(
-        (behavior) => ({ tool_name: 'Tool', rule_content, behavior, source: 't' }) as PermissionRule,
-      );
-      const got = MODES.map((mode) => {
-        const context = withRules(permissionContext(mode, '/ws'), added);
-        const { behavior, bypass_immune } = evaluate(tool, input, context, parser);
-        return bypass_immune ? `${behavior}!` : behavior;
-      });
-      expect(got).toEqual(row);
-    }
+  function row(kind: Kind, rule: Rule, tools: string[], rule_content: string | null): string[] {
+    const facts: ToolFacts = { name: 'Tool', is_read_only: false, starts_work: false, ...kind.facts };
+    const behaviors = rule === 'none' ? [] : (rule.split('+') as PermissionRule['behavior'][]);
+    const rules = tools.flatMap((tool_name) =>
+      behaviors.map((behavior) => ({ tool_name, rule_content, behavior, source: 'test' })),
+    );
+    return Object.values(cellsOf(facts, kind.input, parser, (context) => withRules(context, rules)));
+  }
+
+  it.each(table)('$what with rules: $rule', ({ rule, row: expected, ...kind }) => {
+    expect(row(kind, rule, ['Tool'], kind.content)).toEqual(expected);
+    expect(row(kind, rule, ['Tool'], null)).toEqual(expected);
+    expect(row(kind, rule, ['Tool'], '')).toEqual(expected);
   });
 
-  it.each(table)('$what takes no notice of rules for others: $rule', ({ facts, input, content, rule, cells }) => {
-    const tool: ToolFacts = { name: 'Tool', is_read_only: false, starts_work: false, ...facts };
-    const rules = rule === 'none' ? [] : rule.split('+');
-    const added = ['Toolbox', 'tool', 'constructor', '__proto__'].flatMap((tool_name) =>
-      rules.map((behavior) => ({ tool_name, rule_content: content, behavior, source: 't' }) as PermissionRule),
-    );
-    const got = MODES.map((mode) => {
-      const { behavior, bypass_immune } = evaluate(
-        tool,
-        input,
-        withRules(permissionContext(mode, '/ws'), added),
-        parser,
-      );
-      return bypass_immune ? `${behavior}!` : behavior;
-    });
-    expect(got).toEqual(cells.none);
+  it.each(table)('$what takes no notice of rules for others: $rule', ({ rule, row: _, ...kind }) => {
+    expect(row(kind, rule, ['Toolbox', 'tool', 'constructor', '__proto__'], kind.content)).toEqual(kind.cells.none);
   });
 });

@@ -151,7 +151,7 @@ describe('a deny rule', () => {
   });
 
   it('is not got past by length', () => {
-    const padding = Array.from({ length: 2500 }, (_, index) => `a${index}`);
+    const padding = Array.from({ length: 1200 }, (_, index) => `a${index}`);
     expect(decide(`${padding.join(';')};rm x`, 'deny', ['rm:*'], 'bypass').behavior).toBe('deny');
     expect(decide(`sudo ${padding.join(' ')} rm x`, 'deny', ['rm:*'], 'bypass').behavior).toBe('deny');
   });
