@@ -91,6 +91,8 @@ const EDIT = [
   'echo hi >> notes.txt',
   'ls &> listing.txt',
   'ls >| listing.txt',
+  'cat a>b',
+  'ls 3>b',
   'cd src && rm index.ts',
 ];
 
@@ -138,6 +140,9 @@ const ASK = [
   'ls /',
   'cat /wsx/file',
   'cat .env',
+  'git show HEAD:.env',
+  'cat */.env',
+  'cat src/.[e]nv',
   'cat .ENV',
   'cat .env.local',
   'cat config/.npmrc',

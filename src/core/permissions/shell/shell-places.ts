@@ -27,7 +27,8 @@ function placeOfPath(
 ): Place {
   const hiddenGlob = glob && value.split('/').some((segment) => /^\.[^/]*[*?[]/.test(segment));
   const guarded = hiddenGlob || guardedPart(value) !== null;
-  const secret = hiddenGlob || secretPart(value) !== null;
+  // A path may stand behind the name of a revision.
+  const secret = hiddenGlob || value.split(':').some((part) => secretPart(part) !== null);
   if (tilde) return { inside: false, root: true, guarded, secret };
   const bases = value.startsWith('/') ? ['/'] : cwds;
   if (bases === null || bases.length === 0) return { ...UNKNOWN, guarded, secret };
