@@ -49,12 +49,13 @@ export const HintBlock = z
   .meta({ id: 'HintBlock' });
 export type HintBlock = z.infer<typeof HintBlock>;
 
+/** What one tool may do; a `rule_content` of null (or '') speaks of the whole tool, another one is read as the tool's kind does. */
 export const PermissionRule = z
   .object({
-    tool_name: z.string().min(1),
-    rule_content: z.string().nullable(),
+    tool_name: z.string().min(1).max(256),
+    rule_content: z.string().max(1000).nullable(),
     behavior: z.enum(['allow', 'deny', 'ask']),
-    source: z.string(),
+    source: z.string().max(64),
   })
   .meta({ id: 'PermissionRule' });
 export type PermissionRule = z.infer<typeof PermissionRule>;
