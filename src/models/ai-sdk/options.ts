@@ -78,3 +78,12 @@ export function flagOf(value: unknown): boolean | undefined {
 export function present(options: Record<string, JSONValue | undefined>): JSONObject {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
+
+/** For packages that take thinking as a switch, with an effort beside it. */
+export function switchedThinking(parameters: Parameters): JSONObject {
+  const enabled = flagOf(parameters.thinking_enable);
+  return present({
+    thinking: enabled === undefined ? undefined : { type: enabled ? 'enabled' : 'disabled' },
+    reasoningEffort: textOf(parameters.reasoning_effort),
+  });
+}

@@ -1,4 +1,5 @@
 import { ModelError } from '../../../core/models/chat-model.js';
+import { filteredFetch, type StreamFilter } from '../stream-fetch.js';
 
 type Fetch = typeof globalThis.fetch;
 
@@ -10,39 +11,10 @@ const MAX_FRAME = 24 * 1024 * 1024;
  * The provider package copies what it has of a frame with every piece that comes, so a long frame in small pieces would cost the square of
  * its length. Here frames are passed on whole.
  */
-export function bedrockFetch(fetch: Fetch): Fetch {
-  return async (input, init) => {
-    const response = await fetch(input, init);
-    const streams = response.headers.get('content-type')?.includes('vnd.amazon.eventstream') === true;
-    if (!response.ok || response.body === null || !streams) return response;
-    const { status, statusText, headers } = response;
-    return new Response(inFrames(response.body), { status, statusText, headers });
-  };
-}
-
-function inFrames(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  const frames = new Frames();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        for (;;) {
-          const { done, value } = await reader.read();
-          const whole = done ? frames.rest() : frames.push(value);
-          if (whole.length > 0) controller.enqueue(whole);
-          if (done) return controller.close();
-          if (whole.length > 0) return;
-        }
-      },
-      // The package cancels without looking at the outcome; a rejection would be nobody's, and end the process.
-      cancel: (reason) => reader.cancel(reason).catch(() => undefined),
-    },
-    { highWaterMark: 0 },
-  );
-}
+export const bedrockFetch = (fetch: Fetch): Fetch => filteredFetch(fetch, 'vnd.amazon.eventstream', () => new Frames());
 
 /** Frames begin with their length: four bytes, the highest first, that count themselves. */
-class Frames {
+class Frames implements StreamFilter {
   private pieces: Uint8Array[] = [];
   private held = 0;
   private needed = LENGTH_BYTES;
@@ -72,7 +44,7 @@ class Frames {
   }
 
   /** What was left without its end, which the package reports. */
-  rest(): Uint8Array {
+  end(): Uint8Array {
     return Buffer.concat(this.pieces, this.held);
   }
 }

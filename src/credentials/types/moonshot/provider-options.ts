@@ -1,4 +1,4 @@
-import { type AiSdkModelOptions, commonSettings, flagOf, present, textOf } from '../../../models/ai-sdk/options.js';
+import { type AiSdkModelOptions, commonSettings, switchedThinking } from '../../../models/ai-sdk/options.js';
 import type { ModelRef } from '../credential-type.js';
 
 const CARRIED = [
@@ -9,16 +9,7 @@ const CARRIED = [
 export function moonshotModelOptions({ card }: ModelRef): AiSdkModelOptions {
   return {
     namespace: 'moonshotai',
-    mapParameters: (parameters) => {
-      const enabled = flagOf(parameters.thinking_enable);
-      return {
-        settings: commonSettings(parameters),
-        provider: present({
-          thinking: enabled === undefined ? undefined : { type: enabled ? 'enabled' : 'disabled' },
-          reasoningEffort: textOf(parameters.reasoning_effort),
-        }),
-      };
-    },
+    mapParameters: (parameters) => ({ settings: commonSettings(parameters), provider: switchedThinking(parameters) }),
     media: { input_types: card?.input_types ?? null, carries: CARRIED, names: { 'video/quicktime': 'video/mov' } },
     thinking: 'all',
   };

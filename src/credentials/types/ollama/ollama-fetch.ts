@@ -1,4 +1,5 @@
 import { ModelError } from '../../../core/models/chat-model.js';
+import { filteredFetch, type StreamFilter } from '../stream-fetch.js';
 
 type Fetch = typeof globalThis.fetch;
 
@@ -8,14 +9,11 @@ type Fetch = typeof globalThis.fetch;
  * does not read.
  */
 export function ollamaFetch(fetch: Fetch): Fetch {
-  return async (input, init) => {
+  const withText: Fetch = (input, init) => {
     const body = init?.body;
-    const response = await fetch(input, typeof body === 'string' ? { ...init, body: withTexts(body) } : init);
-    const streams = response.headers.get('content-type')?.includes('ndjson') === true;
-    if (!response.ok || response.body === null || !streams) return response;
-    const { status, statusText, headers } = response;
-    return new Response(checked(response.body), { status, statusText, headers });
+    return fetch(input, typeof body === 'string' ? { ...init, body: withTexts(body) } : init);
   };
+  return filteredFetch(withText, 'ndjson', () => new Lines());
 }
 
 /** `content` is a text; the package says `[]` where there is none. */
@@ -26,29 +24,8 @@ function withTexts(body: string): string {
   return JSON.stringify({ ...request, messages });
 }
 
-/** The same bytes up to the line that is wrong; then the failure, once what came before it was read. */
-function checked(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
-  const lines = new Lines();
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        lines.check();
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(lines.push(value));
-        const last = lines.end();
-        if (last.length > 0) controller.enqueue(last);
-        controller.close();
-      },
-      // The package cancels without looking at the outcome; a rejection would be nobody's, and end the process.
-      cancel: (reason) => reader.cancel(reason).catch(() => undefined),
-    },
-    { highWaterMark: 0 },
-  );
-}
-
-/** Parts what comes into lines and looks at each. */
-class Lines {
+/** Passes on the same bytes up to the line that is wrong; then comes the failure. */
+class Lines implements StreamFilter {
   private readonly decoder = new TextDecoder();
   private readonly encoder = new TextEncoder();
   private open = '';
