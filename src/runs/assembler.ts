@@ -4,8 +4,11 @@ import { AgentsService } from '../agents/agents.service.js';
 import type { Principal } from '../auth/principal.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
 import type { Toolkit } from '../core/agent/toolkit.js';
+import type { PermissionContext } from '../core/permissions/permission-context.js';
+import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { ModelsService } from '../models/models.service.js';
 import { AerieError } from '../platform/http/errors.js';
+import { permissionsOf } from '../sessions/session-permissions.js';
 import type { SessionRecord } from '../sessions/session.store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { ToolsService } from '../tools/tools.service.js';
@@ -18,9 +21,11 @@ export interface Assembly {
   readonly model: BoundModel;
   readonly fallback: BoundModel | null;
   readonly toolkit: Toolkit;
+  readonly permissions: PermissionContext;
+  readonly shellParser: ShellParser;
 }
 
-type Parts = Omit<Assembly, 'principal' | 'toolkit'>;
+type Parts = Omit<Assembly, 'principal' | 'toolkit' | 'permissions' | 'shellParser'>;
 
 const MAX_CACHED = 5000;
 
@@ -85,7 +90,8 @@ export class Assembler {
   private async complete(principal: Principal, parts: Parts): Promise<Assembly> {
     const { agent, session } = parts;
     const toolkit = await this.tools.toolkit({ principal, agent_id: agent.id, session_id: session.id });
-    return { ...parts, principal, toolkit };
+    const permissions = permissionsOf(session.config);
+    return { ...parts, principal, toolkit, permissions, shellParser: this.tools.shellParser };
   }
 
   private keep(key: string, parts: Parts): void {

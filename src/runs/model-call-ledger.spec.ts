@@ -5,6 +5,8 @@ import type { BoundModel } from '../core/agent/reply-request.js';
 import { Toolkit } from '../core/agent/toolkit.js';
 import { NO_USAGE } from '../core/messages/message.js';
 import { at, events, modelEnd } from '../core/testing/event-builders.js';
+import { permissionContext } from '../core/permissions/permission-context.js';
+import { noShell } from '../core/testing/reply-harness.js';
 import { ScriptedModel } from '../core/testing/scripted-model.js';
 import type { SessionRecord } from '../sessions/session.store.js';
 import type { Assembly } from './assembler.js';
@@ -25,6 +27,8 @@ const assembly: Assembly = {
   model: bound('first', { prices }),
   fallback: bound('second'),
   toolkit: new Toolkit(),
+  permissions: permissionContext('bypass'),
+  shellParser: noShell,
 };
 
 function ledgerOf(...bodies: Parameters<typeof events>): ModelCallLedger {

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { AgentRecord } from '../agents/agent.store.js';
 import { Principal } from '../auth/principal.js';
 import { Toolkit } from '../core/agent/toolkit.js';
-import { tool } from '../core/testing/reply-harness.js';
+import { noShell, tool } from '../core/testing/reply-harness.js';
+import { permissionContext } from '../core/permissions/permission-context.js';
 import { finish, ScriptedModel, toolCall } from '../core/testing/scripted-model.js';
 import { LocalEventLog } from '../events/local-event-log.js';
 import type { SessionRecord } from '../sessions/session.store.js';
@@ -62,6 +63,8 @@ describe('a reply that is stopped while it comes to its rest', () => {
       model: { model, parameters: {} },
       fallback: null,
       toolkit: new Toolkit([ask]),
+      permissions: permissionContext('bypass'),
+      shellParser: noShell,
     };
     const preparation = { run: RUN, history: [], assembly, failure: undefined, reopened: null, consumed: [] };
 

@@ -6,6 +6,9 @@ import type { AgentEvent } from '../core/events/agent-event.js';
 import { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
+import { permissionContext } from '../core/permissions/permission-context.js';
+import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
+import { AgentState } from '../core/state/session-state.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ReplyRecorder } from './reply-recorder.js';
@@ -32,6 +35,8 @@ export interface ReplyWork {
   readonly handler: ReplyHandler;
   readonly recorder: ReplyRecorder;
 }
+
+const NO_SHELL: ShellParser = { parse: () => null };
 
 const NO_MODEL: BoundModel = {
   model: {
@@ -64,6 +69,9 @@ export function prepareReply(
     model: assembly?.model ?? NO_MODEL,
     fallback: assembly?.fallback ?? null,
     toolkit: assembly?.toolkit ?? new Toolkit(),
+    permissions: assembly?.permissions ?? permissionContext('explore'),
+    shellParser: assembly?.shellParser ?? NO_SHELL,
+    state: new AgentState(),
     max_iters: assembly?.agent.data.react_config.max_iters ?? 1,
     start_iter: reopened?.turns ?? 0,
     max_retries: config.runs.model_retries,

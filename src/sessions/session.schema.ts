@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { PermissionRule } from '../core/messages/block.js';
 import { Msg } from '../core/messages/message.js';
+import { PermissionMode } from '../core/permissions/permission-context.js';
 import { ChatModelConfig } from '../models/chat-model-config.schema.js';
 import { ModelWarnings } from '../models/model-warning.schema.js';
 import { ListQuery, listOf } from '../platform/http/wire.js';
@@ -13,11 +15,16 @@ export const SessionName = z
   .max(256)
   .regex(/^[^\p{C}/?#\\]+$/u, 'must not hold control characters, slashes, ? or #');
 
+export const MAX_SESSION_RULES = 200;
+
 export const SessionConfig = z
   .object({
     name: Name,
     chat_model_config: ChatModelConfig.nullable(),
     fallback_chat_model_config: ChatModelConfig.nullable(),
+    permission_mode: PermissionMode,
+    permission_rules: z.array(PermissionRule).max(MAX_SESSION_RULES),
+    disabled_tools: z.array(z.string().min(1).max(256)).max(1000),
   })
   .meta({ id: 'SessionConfig' });
 export type SessionConfig = z.infer<typeof SessionConfig>;

@@ -61,6 +61,9 @@ export class SessionsService implements OnModuleInit {
         name: body.name ?? new Date().toISOString(),
         chat_model_config: body.chat_model_config ?? null,
         fallback_chat_model_config: body.fallback_chat_model_config ?? null,
+        permission_mode: 'default',
+        permission_rules: [],
+        disabled_tools: [],
       },
     });
     if (!created) throw new AerieError('session_exists', `You have a session "${external_id}" already.`);

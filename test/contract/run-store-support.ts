@@ -94,7 +94,14 @@ export class Ledger {
   async newSession(as = alice): Promise<string> {
     const [agent_id, id] = [newId(), newId()];
     await this.agents.create(as, agent_id, CreateAgent.parse({ name: 'a' }));
-    const config = { name: 's', chat_model_config: null, fallback_chat_model_config: null };
+    const config = {
+      name: 's',
+      chat_model_config: null,
+      fallback_chat_model_config: null,
+      permission_mode: 'default' as const,
+      permission_rules: [],
+      disabled_tools: [],
+    };
     await this.sessions.create(as, { id, agent_id, external_id: null, config });
     return id;
   }

@@ -3,6 +3,10 @@ import type { Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ChatModel, ModelError } from '../models/chat-model.js';
 import type { ModelPrices } from '../models/model-card.js';
+import type { PermissionContext } from '../permissions/permission-context.js';
+import type { ShellParser } from '../permissions/shell/shell-parser.js';
+import type { AgentState } from '../state/session-state.js';
+import type { AgentMiddleware } from './middleware.js';
 import type { Toolkit } from './toolkit.js';
 
 /** Retries that all replies which call one model share. */
@@ -41,6 +45,13 @@ export interface ReplyRequest {
   readonly model: BoundModel;
   readonly fallback: BoundModel | null;
   readonly toolkit: Toolkit;
+  /** What calls are judged by; it stays as it is while this reply works. */
+  readonly permissions: PermissionContext;
+  readonly shellParser: ShellParser;
+  /** What the session remembers; tools and the loop change it. */
+  readonly state: AgentState;
+  /** From the outermost to the innermost. */
+  readonly middleware?: readonly AgentMiddleware[];
   readonly max_iters: number;
   /** Model turns of this reply that were made by earlier runs. */
   readonly start_iter?: number;
@@ -48,6 +59,8 @@ export interface ReplyRequest {
   readonly max_retries?: number;
   /** Bound on the waiting between the attempts of one model turn, both models together, in milliseconds; default 60,000. */
   readonly max_retry_wait_ms?: number;
+  /** How long a call of a tool may take that does not say so itself, in milliseconds; default 600,000. */
+  readonly tool_timeout_ms?: number;
   /** Bound on the output of one tool call, in UTF-16 units; default 200,000. */
   readonly max_tool_output_chars?: number;
   /** Metadata of a new reply's message. */

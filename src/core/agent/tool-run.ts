@@ -44,7 +44,11 @@ export class CallRun {
     if (!parsed.ok) return this.end('error', parsed.message);
     if (tool.is_external) return this.failed(new Error(`tool "${tool.name}" is not run here`));
     try {
-      const output = tool.run(parsed.input, { tool_call_id: call.id, signal: this.ctx.signal });
+      const output = tool.run(parsed.input, {
+        tool_call_id: call.id,
+        signal: this.ctx.signal,
+        state: this.ctx.request.state,
+      });
       this.iterator = output[Symbol.asyncIterator]();
       return null;
     } catch (error) {

@@ -1,4 +1,6 @@
 import type { ToolSpec } from '../models/chat-model.js';
+import type { PermissionTarget } from '../permissions/tool-facts.js';
+import type { AgentState } from '../state/session-state.js';
 
 /** A piece of a tool's output while it runs; `text` pieces are joined, `data` pieces stand alone. */
 export type ToolChunk =
@@ -8,7 +10,10 @@ export type ToolChunk =
 
 export interface ToolContext {
   readonly tool_call_id: string;
+  /** Aborts when the reply is stopped and when the call's time is up. */
   readonly signal: AbortSignal;
+  /** What the session remembers; a tool that changes it says `is_state_injected`. */
+  readonly state: AgentState;
 }
 
 /** A refusal or failure a tool wants the model to read; anything else that is thrown is reported to the model in general words. */
@@ -16,12 +21,25 @@ export class ToolError extends Error {
   override readonly name = 'ToolError';
 }
 
-interface ToolFlags extends ToolSpec {
+/** The group of tools that are there unless somebody switched them off one by one. */
+export const BASIC_GROUP = 'basic';
+
+export interface ToolFlags extends ToolSpec {
   readonly is_read_only: boolean;
   /** May run beside other concurrency-safe calls of the same model turn. */
   readonly is_concurrency_safe: boolean;
   /** May be run again when the outcome of a call is unknown after a crash. */
   readonly is_idempotent: boolean;
+  /** Reads and changes the state of the session, so it is never moved into the background. */
+  readonly is_state_injected?: boolean;
+  /** Starts agents, schedules or other work that goes on beyond the call: never harmless, whatever else it says. */
+  readonly starts_work?: boolean;
+  /** What calls touch, and in which fields of the input that stands; default `generic`. */
+  readonly permission?: PermissionTarget;
+  /** How long a call may take; default: that of the reply. */
+  readonly timeout_ms?: number;
+  /** Default `basic`. */
+  readonly group?: string;
 }
 
 /**

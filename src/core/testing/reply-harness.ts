@@ -5,6 +5,9 @@ import { Toolkit } from '../agent/toolkit.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import { ReplyReducer } from '../events/reply-reducer.js';
 import type { ChatModel } from '../models/chat-model.js';
+import { permissionContext } from '../permissions/permission-context.js';
+import type { ShellParser } from '../permissions/shell/shell-parser.js';
+import { AgentState } from '../state/session-state.js';
 
 /** A tool made of a generator; everything else has a default. */
 export const tool = (
@@ -22,6 +25,9 @@ export const tool = (
   ...rest,
 });
 
+/** For replies without shell commands. */
+export const noShell: ShellParser = { parse: () => null };
+
 /** A request with counted ids, a clock that advances a millisecond per look, and no waiting. */
 export function request(model: ChatModel, rest: Partial<ReplyRequest> & { tools?: Tool[] } = {}): ReplyRequest {
   let ids = 0;
@@ -38,6 +44,9 @@ export function request(model: ChatModel, rest: Partial<ReplyRequest> & { tools?
     model: { model, parameters: {} },
     fallback: null,
     toolkit: new Toolkit(tools),
+    permissions: permissionContext('bypass'),
+    shellParser: noShell,
+    state: new AgentState(),
     max_iters: 10,
     signal: new AbortController().signal,
     newId: () => `id${(ids += 1)}`,

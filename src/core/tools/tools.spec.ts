@@ -2,13 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ToolError, type ServiceTool } from '../agent/tool.js';
 import { parseToolInput } from '../agent/toolkit.js';
+import { AgentState } from '../state/session-state.js';
 import { calculatorTool } from './calculator.js';
 import { currentTimeTool } from './current-time.js';
 import { evaluate } from './expression.js';
 
 async function output(tool: ServiceTool, input: unknown): Promise<string> {
   let text = '';
-  const context = { tool_call_id: 'c', signal: new AbortController().signal };
+  const context = { tool_call_id: 'c', signal: new AbortController().signal, state: new AgentState() };
   for await (const chunk of tool.run(input, context)) if (chunk.type === 'text') text += chunk.text;
   return text;
 }
