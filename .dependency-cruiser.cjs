@@ -91,10 +91,10 @@ module.exports = {
     {
       name: 'runs-by-published-files-and-transcript-rows',
       comment:
-        'As above. Runs write what sessions read: the row format of a message (transcript-rows) has to be one file for both.',
+        'As above. Runs write what sessions read (transcript-rows) and judge by what sessions hold (session-permissions): one file each for both.',
       severity: 'error',
       from: { path: '^src/runs/', pathNot: [SPEC, '[.]entity[.]ts$'] },
-      to: { path: FEATURE, pathNot: ['^src/runs/', ...PUBLISHED, '^src/sessions/transcript-rows[.]ts$'] },
+      to: { path: FEATURE, pathNot: ['^src/runs/', ...PUBLISHED, '^src/sessions/(transcript-rows|session-permissions)[.]ts$'] },
     },
     {
       name: 'entities-see-entities',

@@ -1,7 +1,8 @@
 import type { AgentEvent } from '../events/agent-event.js';
 import { type ErrorInfo, type ErrorType, NO_USAGE } from '../messages/message.js';
 import { describeError, ModelError } from '../models/chat-model.js';
-import { Interrupted, ReplyLimit, type EventBody, type OpenBlock, type ReplyContext } from './reply-context.js';
+import type { EventBody } from './event-body.js';
+import { Interrupted, ReplyLimit, type OpenBlock, type ReplyContext } from './reply-context.js';
 
 const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
 

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentEvent } from '../events/agent-event.js';
 import { countable } from '../messages/message.js';
-import { ModelError, type ModelPart } from '../models/chat-model.js';
+import { type ModelCall, ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd, closeModelCall } from './closing.js';
+import { onion } from './hooks.js';
 import { PartMapper } from './part-mapper.js';
 import { abandon, type ReplyContext } from './reply-context.js';
 import type { BoundModel, ModelErrorOutcome } from './reply-request.js';
+import type { Turn } from './turn-preparation.js';
 
 const DEFAULT_RETRIES = 2;
 const FIRST_BACKOFF_MS = 250;
@@ -22,6 +24,7 @@ interface Opened {
 
 interface Candidate {
   bound: BoundModel;
+  turn: Turn;
   is_fallback: boolean;
   hasFallback: boolean;
 }
@@ -35,12 +38,12 @@ interface Patience {
  * One model turn: tries the model and then the fallback until one of them sends a first part, and maps what it streams. Every attempt is a
  * model call with its own start and end. Throws what ends the reply; the model call is then still open.
  */
-export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
+export async function* modelTurn(ctx: ReplyContext, turn: Turn): AsyncGenerator<AgentEvent, void, void> {
   const { model, fallback } = ctx.request;
   const patience: Patience = { left_ms: ctx.request.max_retry_wait_ms ?? MAX_WAIT_MS };
-  let opened = yield* open(ctx, { bound: model, is_fallback: false, hasFallback: fallback !== null }, patience);
+  let opened = yield* open(ctx, { bound: model, turn, is_fallback: false, hasFallback: fallback !== null }, patience);
   if (opened === null && fallback !== null) {
-    opened = yield* open(ctx, { bound: fallback, is_fallback: true, hasFallback: false }, patience);
+    opened = yield* open(ctx, { bound: fallback, turn, is_fallback: true, hasFallback: false }, patience);
   }
   if (opened === null) return;
   try {
@@ -56,7 +59,7 @@ export async function* modelTurn(ctx: ReplyContext): AsyncGenerator<AgentEvent, 
 /** Null when the fallback is to be tried. */
 async function* open(
   ctx: ReplyContext,
-  { bound, is_fallback, hasFallback }: Candidate,
+  { bound, turn, is_fallback, hasFallback }: Candidate,
   patience: Patience,
 ): AsyncGenerator<AgentEvent, Opened | null, void> {
   const { max_retries = DEFAULT_RETRIES, onModelError } = ctx.request;
@@ -67,7 +70,7 @@ async function* open(
     let iterator: AsyncIterator<ModelPart> | null = null;
     try {
       ctx.throwIfLeaving();
-      iterator = call(ctx, bound);
+      iterator = call(ctx, bound, turn);
       const pending = iterator;
       const step = await ctx.race(() => pending.next());
       if (step.done === true) throw new ModelError('upstream', 'The stream ended before its first part.');
@@ -92,19 +95,12 @@ async function* open(
   }
 }
 
-function call(ctx: ReplyContext, { model, parameters }: BoundModel): AsyncIterator<ModelPart> {
-  const { system_prompt, history, toolkit } = ctx.request;
-  const { msg } = ctx.reply;
-  // A snapshot: the message grows while the model may still be reading its input.
-  const messages = msg.content.length === 0 ? history : [...history, { ...msg, content: [...msg.content] }];
-  const stream = model.stream({
-    system: system_prompt,
-    messages,
-    tools: toolkit.specs,
-    parameters,
-    signal: ctx.signal,
-  });
-  return stream[Symbol.asyncIterator]();
+function call(ctx: ReplyContext, { model, parameters }: BoundModel, turn: Turn): AsyncIterator<ModelPart> {
+  const { signal } = ctx;
+  const hooks = ctx.hooks.having('onModelCall');
+  const core = (call: ModelCall): AsyncIterable<ModelPart> => model.stream(call);
+  const ask = onion(hooks, core, (hook, next, [call]) => hook(ctx.hooks.scope, call, next));
+  return ask({ ...turn, parameters, signal })[Symbol.asyncIterator]();
 }
 
 /** What the provider advised, never less; else exponential. */

@@ -2,7 +2,8 @@ import type { Metadata } from '../messages/block.js';
 import { isStorable, storable, storableJson } from '../messages/storable.js';
 import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd } from './closing.js';
-import type { EventBody, OpenBlock, ReplyContext } from './reply-context.js';
+import type { EventBody } from './event-body.js';
+import type { OpenBlock, ReplyContext } from './reply-context.js';
 
 type StreamPart = Exclude<ModelPart, { type: 'finish' }>;
 

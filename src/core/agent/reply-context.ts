@@ -1,18 +1,16 @@
 import type { AgentEvent, EventOf } from '../events/agent-event.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ToolCallBlock } from '../messages/block.js';
-import { StorableDeltas } from '../messages/storable.js';
+import { storable, storableJson, StorableDeltas } from '../messages/storable.js';
+import type { EventBody } from './event-body.js';
+import { Hooks } from './hooks.js';
 import type { ReplyRequest } from './reply-request.js';
+import { scopeOf } from './reply-scope.js';
+import { structuredOutputTool } from './structured-output.js';
+import type { Toolkit } from './toolkit.js';
 
 /** The model call that is open, as its events name it. */
 export type OpenModelCall = Pick<EventOf<'MODEL_CALL_START'>, 'model_name' | 'provider' | 'attempt' | 'is_fallback'>;
-
-type ReplyEvent = Exclude<AgentEvent, { type: 'CUSTOM' }>;
-export type EventBody = ReplyEvent extends infer E
-  ? E extends ReplyEvent
-    ? Omit<E, 'id' | 'created_at' | 'run_id' | 'reply_id'>
-    : never
-  : never;
 
 export type OpenBlock = 'text' | 'thinking' | 'tool_call';
 
@@ -37,10 +35,14 @@ const ABANDONED = new Interrupted('the reply was left by its consumer');
 /** What the parts of the loop share while one reply runs. */
 export class ReplyContext {
   readonly reply: ReplyReducer;
+  readonly hooks: Hooks;
   modelCall: OpenModelCall | null = null;
+  /** The last model turn said something and called nothing. */
+  answered = false;
   /** Blocks of the running model call that are not closed, in the order of their start. */
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();
+  private tools: Toolkit | undefined;
   private interrupt: ((reason: Error) => void) | null = null;
   /** What is awaited now may be left for a hand-over. */
   private leavable = false;
@@ -50,9 +52,21 @@ export class ReplyContext {
 
   constructor(readonly request: ReplyRequest) {
     this.reply = request.reply;
+    this.hooks = new Hooks(request.middleware ?? [], () => scopeOf(this));
     if (request.signal.aborted) this.onAbort();
     else request.signal.addEventListener('abort', this.onAbort, { once: true });
     request.handover?.addEventListener('abort', this.onHandover, { once: true });
+  }
+
+  /** With the tools of middleware, and that for structured output. */
+  get toolkit(): Toolkit {
+    return (this.tools ??= this.allTools());
+  }
+
+  private allTools(): Toolkit {
+    const { toolkit, structured } = this.request;
+    const more = [...this.hooks.tools, ...(structured ? [structuredOutputTool(structured)] : [])];
+    return more.length > 0 ? toolkit.with(more) : toolkit;
   }
 
   /** The signal of models and tools: also aborts when the reply is abandoned by its consumer. */
@@ -77,6 +91,19 @@ export class ReplyContext {
     const event = Object.assign(base, body) as AgentEvent;
     this.reply.apply(event);
     return event;
+  }
+
+  /** A CUSTOM event; it changes nothing of the reply. */
+  custom(name: string, value: Record<string, unknown>): AgentEvent {
+    const { newId, run_id } = this.request;
+    return {
+      type: 'CUSTOM',
+      id: newId(),
+      created_at: this.now(),
+      run_id,
+      name: storable(name),
+      value: storableJson(value) as Record<string, unknown>,
+    };
   }
 
   /** Calls without an ended result, in the order of the model. */

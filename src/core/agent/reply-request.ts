@@ -1,5 +1,5 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
-import type { Metadata, ToolCallBlock } from '../messages/block.js';
+import type { HintBlock, Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ChatModel, ModelError } from '../models/chat-model.js';
 import type { ModelPrices } from '../models/model-card.js';
@@ -7,7 +7,7 @@ import type { PermissionContext } from '../permissions/permission-context.js';
 import type { ShellParser } from '../permissions/shell/shell-parser.js';
 import type { AgentState } from '../state/session-state.js';
 import type { AgentMiddleware } from './middleware.js';
-import type { Toolkit } from './toolkit.js';
+import type { JsonRepair, Toolkit } from './toolkit.js';
 
 /** Retries that all replies which call one model share. */
 export interface RetryBudget {
@@ -31,6 +31,20 @@ export interface BoundModel {
 /** What happens after a model error: the same model again, the fallback model, or the end of the reply. */
 export type ModelErrorOutcome = 'retry' | 'fallback' | 'fail';
 
+/** Something to be told to the model; `id` becomes that of its block. */
+export interface Hint {
+  readonly id: string;
+  readonly hint: HintBlock['hint'];
+  readonly source: string | null;
+}
+
+export interface Inbox {
+  /** Whether there may be something; looked at before every model turn. */
+  readonly hasHints: boolean;
+  /** What came, oldest first. Each hint is given once. */
+  take(): Promise<readonly Hint[]>;
+}
+
 /** Everything one reply needs. All state lives in `reply`, which is owned by the caller. */
 export interface ReplyRequest {
   readonly reply_id: string;
@@ -53,6 +67,14 @@ export interface ReplyRequest {
   /** From the outermost to the innermost. */
   readonly middleware?: readonly AgentMiddleware[];
   readonly max_iters: number;
+  /** JSON Schema of an object that the reply has to come to. */
+  readonly structured?: Record<string, unknown>;
+  /** Further model turns for it when `max_iters` are over; default 5. */
+  readonly structured_grace_iters?: number;
+  /** Mends the JSON of tool inputs; absent: faulty JSON is an error. */
+  readonly repairJson?: JsonRepair;
+  /** What others have left for the agent to hear between its steps. */
+  readonly inbox?: Inbox;
   /** Model turns of this reply that were made by earlier runs. */
   readonly start_iter?: number;
   /** Further attempts per model, before its first part only; default 2. */

@@ -1,68 +1,102 @@
-import type { AgentEvent } from '../events/agent-event.js';
-import type { ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
+import { act } from './acting.js';
 import { closeReply } from './closing.js';
+import type { EventBody } from './event-body.js';
+import { onion } from './hooks.js';
+import type { Events } from './middleware.js';
 import { modelTurn } from './model-turn.js';
 import { HandedOver, ReplyContext } from './reply-context.js';
 import type { ReplyRequest } from './reply-request.js';
-import { executeCalls } from './tool-execution.js';
-import { parseToolInput } from './toolkit.js';
+import { structuredOutputOf } from './structured-output.js';
+import { beforeTurn, turnOf } from './turn-preparation.js';
+
+const DEFAULT_GRACE_ITERS = 5;
 
 /**
  * One reply of an agent: model turns and tool calls until it is done, stopped, failed or out of iterations. Every event was applied to
  * `request.reply` before it is yielded. It throws nothing that a model or a tool threw. It returns without REPLY_END only when the reply is
  * parked (a call still waits for a human or an external result) or handed over.
  */
-export async function* runReply(request: ReplyRequest): AsyncGenerator<AgentEvent, void, void> {
-  const { session_id, agent_name: name, metadata, max_iters, start_iter = 0 } = request;
-  const ctx = new ReplyContext(request);
+export async function* runReply(request: ReplyRequest): Events {
+  const { session_id, agent_name: name, metadata } = request;
+  let ctx: ReplyContext | undefined;
   let finished = false;
   try {
+    ctx = new ReplyContext(request);
     const annotations = metadata !== undefined && Object.keys(metadata).length > 0 ? { metadata } : {};
     yield ctx.emit({ type: 'REPLY_START', session_id, name, role: 'assistant', ...annotations });
     try {
-      let answered = endsWithAnswer(request.reply.msg);
-      for (let iter = start_iter; ; iter += 1) {
-        yield* executeCalls(
-          ctx,
-          ctx.unresolvedCalls().filter((call) => isRunnable(call) && !isExternal(ctx, call)),
-        );
-        ctx.throwIfAborted();
-        const external = ctx.unresolvedCalls().filter(isRunnable);
-        if (external.length > 0) {
-          yield ctx.emit({ type: 'REQUIRE_EXTERNAL_EXECUTION', tool_calls: structuredClone(external) });
-        }
-        if (ctx.unresolvedCalls().length > 0) break;
-        ctx.throwIfLeaving();
-        if (answered) {
-          yield ctx.emit({ type: 'REPLY_END', session_id, finished_reason: 'completed', error: null });
-          break;
-        }
-        if (iter >= max_iters) {
-          yield ctx.emit({ type: 'EXCEED_MAX_ITERS', name });
-          yield ctx.emit({ type: 'REPLY_END', session_id, finished_reason: 'exceed_max_iters', error: null });
-          break;
-        }
-        const before = request.reply.msg.content.length;
-        yield* modelTurn(ctx);
-        answered = !request.reply.msg.content.slice(before).some((block) => block.type === 'tool_call');
-      }
+      yield* worked(ctx);
     } catch (error) {
       if (error instanceof HandedOver) return;
       yield* closeReply(ctx, error);
     }
     finished = true;
   } finally {
-    ctx.dispose(!finished);
+    ctx?.dispose(!finished);
   }
 }
 
-const isRunnable = (call: ToolCallBlock): boolean => call.state !== 'asking' && call.state !== 'submitted';
+function worked(ctx: ReplyContext): Events {
+  const hooks = ctx.hooks.having('onReply');
+  return onion(
+    hooks,
+    () => work(ctx),
+    (hook, next) => hook(ctx.hooks.scope, next),
+  )();
+}
 
-/** A call that was asked for wrongly is not handed out: it gets its error like any other. */
-function isExternal(ctx: ReplyContext, call: ToolCallBlock): boolean {
-  const tool = ctx.request.toolkit.get(call.name);
-  return tool?.is_external === true && parseToolInput(tool, call.input).ok;
+async function* work(ctx: ReplyContext): Events {
+  const { start_iter = 0 } = ctx.request;
+  ctx.answered = endsWithAnswer(ctx.reply.msg);
+  for (let iter = start_iter; ; iter += 1) {
+    yield* act(ctx);
+    ctx.throwIfAborted();
+    if (ctx.unresolvedCalls().length > 0) return;
+    ctx.throwIfLeaving();
+    const end = endOf(ctx, iter);
+    if (end !== null) {
+      for (const body of end) yield ctx.emit(body);
+      return;
+    }
+    yield* reasoned(ctx, iter);
+  }
+}
+
+function reasoned(ctx: ReplyContext, iter: number): Events {
+  const hooks = ctx.hooks.having('onReasoning');
+  return onion(
+    hooks,
+    () => reason(ctx, iter),
+    (hook, next) => hook(ctx.hooks.scope, next),
+  )();
+}
+
+async function* reason(ctx: ReplyContext, iter: number): Events {
+  yield* beforeTurn(ctx, iter);
+  const { content } = ctx.reply.msg;
+  const before = content.length;
+  yield* modelTurn(ctx, await turnOf(ctx, iter));
+  ctx.answered = !content.slice(before).some((block) => block.type === 'tool_call');
+}
+
+/** How the reply ends before model turn `iter`, if it does. */
+function endOf(ctx: ReplyContext, iter: number): EventBody[] | null {
+  const { request, answered } = ctx;
+  const { session_id, agent_name: name, max_iters, structured, repairJson } = request;
+  const completed: EventBody = { type: 'REPLY_END', session_id, finished_reason: 'completed', error: null };
+  if (structured !== undefined) {
+    const output = structuredOutputOf(ctx.reply, structured, repairJson);
+    if (output !== null) return [{ ...completed, structured_output: output.value }];
+  } else if (answered) {
+    return [completed];
+  }
+  const grace = structured === undefined ? 0 : (request.structured_grace_iters ?? DEFAULT_GRACE_ITERS);
+  if (iter < max_iters + grace) return null;
+  return [
+    { type: 'EXCEED_MAX_ITERS', name },
+    { type: 'REPLY_END', session_id, finished_reason: 'exceed_max_iters', error: null },
+  ];
 }
 
 /** A continued reply whose last turn said something and called nothing lacks only its end. */

@@ -1,7 +1,7 @@
 import type { AgentEvent } from '../events/agent-event.js';
-import type { ToolCallBlock } from '../messages/block.js';
-import { abandon, type EventBody, type ReplyContext } from './reply-context.js';
-import { CallRun } from './tool-run.js';
+import type { EventBody } from './event-body.js';
+import type { ReplyContext } from './reply-context.js';
+import type { CallRun } from './tool-run.js';
 import type { ToolChunk } from './tool.js';
 
 /** What came of pulling one run: a chunk, its end, or what it threw. */
@@ -10,11 +10,10 @@ type Arrival = { run: CallRun } & ({ step: IteratorResult<ToolChunk> } | { error
 /** Runs calls in order; neighbours that are concurrency-safe run together. Every call gets a result. */
 export async function* executeCalls(
   ctx: ReplyContext,
-  calls: readonly ToolCallBlock[],
+  runs: readonly CallRun[],
 ): AsyncGenerator<AgentEvent, void, void> {
   let batch: CallRun[] = [];
-  for (const call of calls) {
-    const run = new CallRun(ctx, call);
+  for (const run of runs) {
     if (run.concurrent) {
       batch.push(run);
       continue;
@@ -40,7 +39,7 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
     await ctx.request.onToolsStarting?.(runs.map((run) => run.call));
     ctx.throwIfAborted();
     for (const run of runs) {
-      const refusal = run.open();
+      const refusal = run.open((error) => pulls.arrive({ run, error }));
       if (refusal === null) pulls.pull(run);
       else yield* emitAll(ctx, refusal, run, active);
     }
@@ -48,6 +47,8 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
     while (active.size > 0) {
       const arrival = await ctx.race(next);
       const { run } = arrival;
+      // What it still said after its time was up.
+      if (!active.has(run)) continue;
       if ('error' in arrival) {
         yield* emitAll(ctx, run.failed(arrival.error), run, active);
       } else if (arrival.step.done === true) {
@@ -58,12 +59,13 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
       }
     }
   } finally {
-    for (const run of active) if (run.iterator !== null) abandon(run.iterator);
+    for (const run of active) run.leave();
   }
 }
 
 function* emitAll(ctx: ReplyContext, bodies: EventBody[], run: CallRun, active: Set<CallRun>): Generator<AgentEvent> {
   active.delete(run);
+  run.close();
   for (const body of bodies) yield ctx.emit(body);
 }
 
@@ -93,7 +95,7 @@ class Pulls {
     });
   }
 
-  private arrive(arrival: Arrival): void {
+  arrive(arrival: Arrival): void {
     const { waiter } = this;
     this.waiter = null;
     if (waiter !== null) waiter(arrival);

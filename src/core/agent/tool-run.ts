@@ -1,31 +1,36 @@
 import type { ToolCallBlock } from '../messages/block.js';
-import type { EventBody, ReplyContext } from './reply-context.js';
-import { ToolError, type Tool, type ToolChunk } from './tool.js';
-import { parseToolInput } from './toolkit.js';
+import { onion } from './hooks.js';
+import type { Verdict } from './judging.js';
+import type { EventBody } from './event-body.js';
+import { abandon, type ReplyContext } from './reply-context.js';
+import { ToolError, type ToolChunk } from './tool.js';
 
 const DEFAULT_MAX_OUTPUT = 200_000;
+const DEFAULT_TIMEOUT_MS = 600_000;
 const TRUNCATED = '<<<TRUNCATED>>>';
 const FAILED = 'The tool failed.';
-const DECLINED = '<system-reminder>The user declined this tool call.</system-reminder>';
 
-/** One call of a tool: its iterator, and the events its output makes. */
+type Settled = Extract<Verdict, { kind: 'run' | 'refuse' }>;
+
+/** One call of a tool: its iterator, its time, and the events its output makes. */
 export class CallRun {
   iterator: AsyncIterator<ToolChunk> | null = null;
-  private readonly tool: Tool | undefined;
+  private readonly controller = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
   private left: number;
   private truncated = false;
 
   constructor(
     private readonly ctx: ReplyContext,
     readonly call: ToolCallBlock,
+    private readonly verdict: Settled,
   ) {
-    this.tool = ctx.request.toolkit.get(call.name);
     this.left = ctx.request.max_tool_output_chars ?? DEFAULT_MAX_OUTPUT;
   }
 
-  /** A call that will be refused disturbs nobody either. */
+  /** A call that is refused disturbs nobody either. */
   get concurrent(): boolean {
-    return this.tool === undefined || this.declined || this.tool.is_concurrency_safe;
+    return this.verdict.kind === 'refuse' || this.verdict.tool.is_concurrency_safe;
   }
 
   /** Null when the result was started by an earlier attempt. */
@@ -35,21 +40,19 @@ export class CallRun {
     return { type: 'TOOL_RESULT_START', tool_call_id: id, tool_call_name: name };
   }
 
-  /** Begins the call; or the events of its refusal. */
-  open(): EventBody[] | null {
-    const { tool, call } = this;
-    if (this.declined) return this.end('denied', DECLINED);
-    if (tool === undefined) return this.end('error', `There is no tool named "${call.name}".`);
-    const parsed = parseToolInput(tool, call.input);
-    if (!parsed.ok) return this.end('error', parsed.message);
-    if (tool.is_external) return this.failed(new Error(`tool "${tool.name}" is not run here`));
+  /** Begins the call; or the events of its refusal. `onTimeout` hears of it when the call takes too long. */
+  open(onTimeout: (error: unknown) => void): EventBody[] | null {
+    const { verdict, ctx } = this;
+    if (verdict.kind === 'refuse') return this.end(verdict.state, verdict.text);
+    const { tool } = verdict;
+    const ms = tool.timeout_ms ?? ctx.request.tool_timeout_ms ?? DEFAULT_TIMEOUT_MS;
     try {
-      const output = tool.run(parsed.input, {
-        tool_call_id: call.id,
-        signal: this.ctx.signal,
-        state: this.ctx.request.state,
-      });
-      this.iterator = output[Symbol.asyncIterator]();
+      this.iterator = this.output(verdict.input)[Symbol.asyncIterator]();
+      this.timer = setTimeout(() => {
+        const error = new ToolError(`The tool took longer than ${ms / 1000} s and was stopped.`);
+        onTimeout(error);
+        this.leave(error);
+      }, ms);
       return null;
     } catch (error) {
       return this.failed(error);
@@ -85,9 +88,33 @@ export class CallRun {
     return this.end('error', `${last?.type === 'text' ? '\n' : ''}${headOf(message, limit)}`);
   }
 
-  private get declined(): boolean {
-    return this.call.state === 'finished';
+  /** Its result is there. */
+  close(): void {
+    clearTimeout(this.timer);
+    this.ctx.signal.removeEventListener('abort', this.onAbort);
   }
+
+  /** What it still says is not heard. */
+  leave(reason?: unknown): void {
+    this.close();
+    this.controller.abort(reason ?? this.ctx.signal.reason);
+    if (this.iterator !== null) abandon(this.iterator);
+  }
+
+  private output(input: unknown): AsyncIterable<ToolChunk> {
+    const { ctx, call, verdict, controller } = this;
+    if (verdict.kind === 'refuse') throw new Error('a refused call has no output');
+    const { tool } = verdict;
+    ctx.signal.addEventListener('abort', this.onAbort, { once: true });
+    const context = { tool_call_id: call.id, signal: controller.signal, state: ctx.request.state };
+    const core = (given: unknown = input) => tool.run(given, context);
+    const hooks = ctx.hooks.having('onActing');
+    if (hooks.length === 0) return core();
+    const scope = { reply: ctx.hooks.scope, call, tool, input };
+    return onion(hooks, core, (hook, next, [given = input]) => hook({ ...scope, input: given }, next))();
+  }
+
+  private readonly onAbort = (): void => this.controller.abort(this.ctx.signal.reason);
 
   private text(delta: string): EventBody {
     return { type: 'TOOL_RESULT_TEXT_DELTA', tool_call_id: this.call.id, delta };

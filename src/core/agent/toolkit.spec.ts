@@ -10,7 +10,9 @@ describe('Toolkit', () => {
     const kit = new Toolkit([one]);
     expect(kit.get('one')).toBe(one);
     expect(kit.get('constructor')).toBeUndefined();
-    expect(kit.specs).toEqual([{ name: 'one', description: 'one', input_schema: { type: 'object' } }]);
+    expect(kit.offered({ groups: {} })).toEqual([
+      { name: 'one', description: 'one', input_schema: { type: 'object' } },
+    ]);
   });
 
   it('refuses two tools of one name', () => {

@@ -1,41 +1,109 @@
 import { z } from 'zod';
 import type { ToolSpec } from '../models/chat-model.js';
-import type { Tool } from './tool.js';
+import type { ToolsContext } from '../state/session-state.js';
+import { BASIC_GROUP, type Tool } from './tool.js';
 
 /** Schemas are compiled once per schema object; null marks one that cannot be compiled. */
 const compiled = new WeakMap<object, z.ZodType | null>();
 
 const MAX_ISSUES = 5;
 
+/** The text as JSON that can be parsed, or null. */
+export type JsonRepair = (text: string) => string | null;
+
 export type ParsedInput = { ok: true; input: unknown } | { ok: false; message: string };
+
+/** Tools that are switched on and off together by the agent itself. */
+export interface ToolGroup {
+  readonly name: string;
+  readonly description: string;
+  /** Whether it is on before the agent has said anything of it. */
+  readonly active: boolean;
+}
+
+export interface ToolkitOptions {
+  /** Every group but `basic` that a tool names. */
+  readonly groups?: readonly ToolGroup[];
+  /** Names of tools that are not there for this session, whatever brings them. */
+  readonly disabled?: readonly string[];
+}
+
+/** How a tool stands in a session. */
+export interface ToolStanding {
+  readonly tool: Tool;
+  readonly group: string;
+  /** False for one that was switched off for the session. */
+  readonly is_enabled: boolean;
+  /** False when its group is off: the model is not told of it. */
+  readonly is_active: boolean;
+}
 
 /** The named tools of one reply. */
 export class Toolkit {
   private readonly tools = new Map<string, Tool>();
-  readonly specs: readonly ToolSpec[];
+  private readonly groups: ReadonlyMap<string, ToolGroup>;
+  private readonly disabled: ReadonlySet<string>;
+  /** What the model is told, by what the agent has switched on. */
+  private readonly offers = new WeakMap<ToolsContext, readonly ToolSpec[]>();
 
-  constructor(tools: Iterable<Tool> = []) {
+  constructor(
+    tools: Iterable<Tool> = [],
+    private readonly options: ToolkitOptions = {},
+  ) {
+    this.groups = new Map((options.groups ?? []).map((group) => [group.name, group]));
+    this.disabled = new Set(options.disabled);
     for (const tool of tools) {
       if (this.tools.has(tool.name)) throw new Error(`Two tools are named "${tool.name}".`);
+      const group = groupOf(tool);
+      if (group !== BASIC_GROUP && !this.groups.has(group)) throw new Error(`There is no tool group "${group}".`);
       this.tools.set(tool.name, tool);
     }
-    this.specs = [...this.tools.values()].map(({ name, description, input_schema }) => ({
-      name,
-      description,
-      input_schema,
+  }
+
+  /** Those of an inactive group too. */
+  get(name: string): Tool | undefined {
+    return this.disabled.has(name) ? undefined : this.tools.get(name);
+  }
+
+  isActive(tool: Tool, { groups }: ToolsContext): boolean {
+    const group = groupOf(tool);
+    return group === BASIC_GROUP || (groups[group] ?? this.groups.get(group)?.active === true);
+  }
+
+  /** What the model is told of. */
+  offered(context: ToolsContext): readonly ToolSpec[] {
+    let specs = this.offers.get(context);
+    if (specs === undefined) {
+      specs = [...this.tools.values()]
+        .filter((tool) => !this.disabled.has(tool.name) && this.isActive(tool, context))
+        .map(({ name, description, input_schema }) => ({ name, description, input_schema }));
+      this.offers.set(context, specs);
+    }
+    return specs;
+  }
+
+  standings(context: ToolsContext): ToolStanding[] {
+    return [...this.tools.values()].map((tool) => ({
+      tool,
+      group: groupOf(tool),
+      is_enabled: !this.disabled.has(tool.name),
+      is_active: this.isActive(tool, context),
     }));
   }
 
-  get(name: string): Tool | undefined {
-    return this.tools.get(name);
+  /** With further tools. */
+  with(more: Iterable<Tool>): Toolkit {
+    return new Toolkit([...this.tools.values(), ...more], this.options);
   }
 }
+
+const groupOf = (tool: Tool): string => tool.group ?? BASIC_GROUP;
 
 /**
  * Parses the JSON text of a call and validates it. A schema with keywords that cannot be compiled is not enforced here: it is the tool's
  * own. The value is passed on as the model wrote it (no defaults filled in), because approvals are bound to it.
  */
-export function parseToolInput(tool: Tool, text: string): ParsedInput {
+export function parseToolInput(tool: Tool, text: string, _repair?: JsonRepair): ParsedInput {
   let input: unknown;
   try {
     input = text.trim() === '' ? {} : JSON.parse(text);

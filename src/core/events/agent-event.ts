@@ -33,6 +33,8 @@ export const ReplyEnd = event('REPLY_END', {
   session_id: z.string(),
   finished_reason: FinishedReason,
   error: ErrorInfo.nullable(),
+  /** What a reply that is bound to a JSON schema came to. */
+  structured_output: z.unknown().optional(),
 });
 
 /** Which attempt of which model. `attempt` counts from 1 for the model and for the fallback; what a transcript is expanded to has none of it. */
@@ -94,10 +96,20 @@ export const RequireExternalExecution = event('REQUIRE_EXTERNAL_EXECUTION', {
   ...ofReply,
   tool_calls: z.array(ToolCallBlock),
 });
+/** Why a call was declined: by whoever was asked, because nobody answered in time, or for what was said instead. */
+export const DeclineCause = z.enum(['user', 'expired', 'message']);
+export type DeclineCause = z.infer<typeof DeclineCause>;
+
 export const UserConfirmResult = event('USER_CONFIRM_RESULT', {
   ...ofReply,
   confirm_results: z.array(
-    z.object({ confirmed: z.boolean(), tool_call: ToolCallBlock, rules: z.array(PermissionRule).nullable() }),
+    z.object({
+      confirmed: z.boolean(),
+      tool_call: ToolCallBlock,
+      rules: z.array(PermissionRule).nullable(),
+      comment: z.string().optional(),
+      cause: DeclineCause.optional(),
+    }),
   ),
 });
 export const ExternalExecutionResult = event('EXTERNAL_EXECUTION_RESULT', {

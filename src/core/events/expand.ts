@@ -61,6 +61,7 @@ const replyEnd = (msg: Msg, session_id: string) => ({
   reply_id: msg.id,
   finished_reason: msg.finished_reason ?? ('completed' as const),
   error: msg.error,
+  ...(msg.structured_output !== null && { structured_output: msg.structured_output }),
 });
 
 function isComplete(drafts: readonly Draft[]): boolean {

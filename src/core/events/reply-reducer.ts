@@ -1,6 +1,7 @@
 import type { ContentBlock, Metadata, ToolCallBlock, ToolResultBlock } from '../messages/block.js';
 import { addUsage, type Msg, type Usage } from '../messages/message.js';
 import { CUSTOM_EVENTS, type AgentEvent, type EventOf } from './agent-event.js';
+import { withDecline } from './approval-note.js';
 import { appendText, blankReply, joinBase64, newCall, newResult, outputData, resultKey } from './reply-blocks.js';
 
 /**
@@ -91,6 +92,7 @@ export class ReplyReducer {
         this.msg.finished_at = event.created_at;
         this.msg.finished_reason = event.finished_reason;
         this.msg.error = event.error && { ...event.error };
+        this.msg.structured_output = structuredClone(event.structured_output ?? null);
         return true;
       case 'TOOL_RESULT_START':
         if (this.results.has(event.tool_call_id)) return false;
@@ -114,6 +116,7 @@ export class ReplyReducer {
         return this.eachCall(event.tool_calls, (call, asked) => {
           call.state = 'asking';
           call.suggested_rules = structuredClone(asked.suggested_rules);
+          Object.assign(call, metadataOf(asked.metadata));
         });
       case 'REQUIRE_EXTERNAL_EXECUTION':
         return this.eachCall(event.tool_calls, (call) => void (call.state = 'submitted'));
@@ -223,11 +226,13 @@ export class ReplyReducer {
     return all;
   }
 
-  private answer({ confirmed, tool_call }: EventOf<'USER_CONFIRM_RESULT'>['confirm_results'][number]): boolean {
+  private answer(answer: EventOf<'USER_CONFIRM_RESULT'>['confirm_results'][number]): boolean {
+    const { confirmed, tool_call } = answer;
     const call = this.call(tool_call.id);
     if (call?.state !== 'asking') return false;
     call.state = confirmed ? 'allowed' : 'finished';
     if (confirmed) call.input = tool_call.input;
+    else Object.assign(call, metadataOf(withDecline(call.metadata, answer)));
     return true;
   }
 
@@ -259,6 +264,7 @@ export function applyToReply(msg: Msg, event: AgentEvent): boolean {
 }
 
 function reopen(msg: Msg): void {
+  msg.structured_output = null;
   msg.finished_at = null;
   msg.finished_reason = null;
   msg.error = null;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Metadata, Timestamp } from '../messages/block.js';
+import { storableJson } from '../messages/storable.js';
 
 export const MAX_TASKS = 500;
 
@@ -66,6 +67,6 @@ export class AgentState {
   }
 
   update<K extends keyof SessionState>(part: K, value: SessionState[K]): void {
-    this.current = { ...this.current, [part]: value };
+    this.current = { ...this.current, [part]: storableJson(value) };
   }
 }

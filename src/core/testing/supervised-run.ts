@@ -1,4 +1,4 @@
-import { type EventBody } from '../agent/reply-context.js';
+import type { EventBody } from '../agent/event-body.js';
 import type { ReplyRequest } from '../agent/reply-request.js';
 import { SupervisedReply, type Limits, type ReplyHandler } from '../agent/supervised-reply.js';
 import type { AgentEvent } from '../events/agent-event.js';
