@@ -94,7 +94,10 @@ module.exports = {
         'As above. Runs write what sessions read (transcript-rows) and judge by what sessions hold (session-permissions): one file each for both.',
       severity: 'error',
       from: { path: '^src/runs/', pathNot: [SPEC, '[.]entity[.]ts$'] },
-      to: { path: FEATURE, pathNot: ['^src/runs/', ...PUBLISHED, '^src/sessions/(transcript-rows|session-permissions)[.]ts$'] },
+      to: {
+        path: FEATURE,
+        pathNot: ['^src/runs/', ...PUBLISHED, '^src/sessions/(transcript-rows|session-permissions)[.]ts$'],
+      },
     },
     {
       name: 'entities-see-entities',
