@@ -8,6 +8,7 @@ import { AgentsModule } from './agents/agents.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Authenticator } from './auth/authenticator.js';
 import { AUDITED } from './auth/policy.audit.js';
+import type { ToolGroup } from './core/agent/toolkit.js';
 import { CredentialEntity } from './credentials/credential.entity.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { BUILT_IN_CREDENTIAL_TYPES } from './credentials/types/built-in.js';
@@ -47,7 +48,7 @@ import { RunsModule } from './runs/runs.module.js';
 import { SessionEntity } from './sessions/session.entity.js';
 import { SessionsModule } from './sessions/sessions.module.js';
 import { ToolsModule } from './tools/tools.module.js';
-import type { ToolFactory } from './tools/tools.service.js';
+import type { MiddlewareFactory, ToolFactory } from './tools/tools.service.js';
 import { ModelCallEntity, UsageRollupEntity } from './usage/usage.entity.js';
 import { UsageModule } from './usage/usage.module.js';
 
@@ -61,6 +62,10 @@ export interface AerieOptions {
   readonly credentialTypes?: readonly CredentialType[];
   /** Tools beside the service's own, chosen per caller, agent and session. */
   readonly tools?: readonly ToolFactory[];
+  /** Groups of those tools that the agent itself switches on and off (`reset_tools`). */
+  readonly toolGroups?: readonly ToolGroup[];
+  /** Layers around the work of an agent, chosen likewise; they lie outside of the service's own. */
+  readonly middleware?: readonly MiddlewareFactory[];
   /** Carries stop signals between processes, in place of Redis or the process itself. */
   readonly interruptBackend?: InterruptBackend;
   /** Holds the master keys of stored secrets, in place of the environment; keys that stand there as well still open what they sealed. */
@@ -147,7 +152,11 @@ export class AerieModule implements OnModuleDestroy {
         EventsModule,
         InterruptsModule.forRoot(options.interruptBackend),
         AuthModule.forRoot(options.authenticator),
-        ToolsModule.forRoot(options.tools ?? []),
+        ToolsModule.forRoot({
+          tools: options.tools ?? [],
+          groups: options.toolGroups ?? [],
+          middleware: options.middleware ?? [],
+        }),
         CredentialsModule,
         ModelsModule,
         AgentsModule,

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { AgentRecord } from '../agents/agent.store.js';
 import { AgentsService } from '../agents/agents.service.js';
 import type { Principal } from '../auth/principal.js';
+import type { AgentMiddleware } from '../core/agent/middleware.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
 import type { Toolkit } from '../core/agent/toolkit.js';
 import type { PermissionContext } from '../core/permissions/permission-context.js';
@@ -21,11 +22,12 @@ export interface Assembly {
   readonly model: BoundModel;
   readonly fallback: BoundModel | null;
   readonly toolkit: Toolkit;
+  readonly middleware: readonly AgentMiddleware[];
   readonly permissions: PermissionContext;
   readonly shellParser: ShellParser;
 }
 
-type Parts = Omit<Assembly, 'principal' | 'toolkit' | 'permissions' | 'shellParser'>;
+type Parts = Pick<Assembly, 'session' | 'agent' | 'model' | 'fallback'>;
 
 const MAX_CACHED = 5000;
 
@@ -89,9 +91,10 @@ export class Assembler {
 
   private async complete(principal: Principal, parts: Parts): Promise<Assembly> {
     const { agent, session } = parts;
-    const toolkit = await this.tools.toolkit({ principal, agent_id: agent.id, session_id: session.id });
+    const request = { principal, agent_id: agent.id, session_id: session.id };
+    const { toolkit, middleware } = await this.tools.equip(request, session.config.disabled_tools);
     const permissions = permissionsOf(session.config);
-    return { ...parts, principal, toolkit, permissions, shellParser: this.tools.shellParser };
+    return { ...parts, principal, toolkit, middleware, permissions, shellParser: this.tools.shellParser };
   }
 
   private keep(key: string, parts: Parts): void {

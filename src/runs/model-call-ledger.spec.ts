@@ -27,6 +27,7 @@ const assembly: Assembly = {
   model: bound('first', { prices }),
   fallback: bound('second'),
   toolkit: new Toolkit(),
+  middleware: [],
   permissions: permissionContext('bypass'),
   shellParser: noShell,
 };

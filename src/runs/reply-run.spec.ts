@@ -63,6 +63,7 @@ describe('a reply that is stopped while it comes to its rest', () => {
       model: { model, parameters: {} },
       fallback: null,
       toolkit: new Toolkit([ask]),
+      middleware: [],
       permissions: permissionContext('bypass'),
       shellParser: noShell,
     };

@@ -1,13 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { TOOL_FACTORIES, type ToolFactory, ToolsService } from './tools.service.js';
+import { TOOL_OPTIONS, type ToolOptions, ToolsService } from './tools.service.js';
 
 @Module({})
 export class ToolsModule {
-  static forRoot(factories: readonly ToolFactory[]): DynamicModule {
+  static forRoot(options: ToolOptions): DynamicModule {
     return {
       global: true,
       module: ToolsModule,
-      providers: [ToolsService, { provide: TOOL_FACTORIES, useValue: factories }],
+      providers: [ToolsService, { provide: TOOL_OPTIONS, useValue: options }],
       exports: [ToolsService],
     };
   }

@@ -1,31 +1,50 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
+import type { AgentMiddleware } from '../core/agent/middleware.js';
 import type { Tool } from '../core/agent/tool.js';
-import { Toolkit } from '../core/agent/toolkit.js';
-import { calculatorTool } from '../core/tools/calculator.js';
+import { Toolkit, type ToolGroup } from '../core/agent/toolkit.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
+import { calculatorTool } from '../core/tools/calculator.js';
 import { currentTimeTool } from '../core/tools/current-time.js';
 import { loadShellParser } from './shell/tree-sitter-shell-parser.js';
 
-export interface ToolRequest {
+/** For whom an agent is assembled. */
+export interface AssemblyRequest {
   readonly principal: Principal;
   readonly agent_id: string;
   readonly session_id: string;
 }
 
-/** Further tools of an application, chosen per caller, agent and session; called once per assembly. */
-export type ToolFactory = (request: ToolRequest) => Promise<readonly Tool[]> | readonly Tool[];
+type Factory<T> = (request: AssemblyRequest) => Promise<readonly T[]> | readonly T[];
 
-export const TOOL_FACTORIES = Symbol('tool factories');
+/** Further tools of an application, chosen per caller, agent and session; called once per assembly. */
+export type ToolFactory = Factory<Tool>;
+
+/** Middleware of an application, chosen likewise; what it gives is laid around the agent from the outside in. */
+export type MiddlewareFactory = Factory<AgentMiddleware>;
+
+/** What an application adds to every agent. */
+export interface ToolOptions {
+  readonly tools: readonly ToolFactory[];
+  readonly groups: readonly ToolGroup[];
+  readonly middleware: readonly MiddlewareFactory[];
+}
+
+export const TOOL_OPTIONS = Symbol('tool options');
+
+/** What an agent works with besides its model. */
+export interface Equipment {
+  readonly toolkit: Toolkit;
+  readonly middleware: readonly AgentMiddleware[];
+}
 
 @Injectable()
 export class ToolsService implements OnModuleInit {
   private readonly builtIn: Tool[] = [currentTimeTool(), calculatorTool];
   private readonly plain = new Toolkit(this.builtIn);
-
   private parser: ShellParser | undefined;
 
-  constructor(@Inject(TOOL_FACTORIES) private readonly factories: readonly ToolFactory[]) {}
+  constructor(@Inject(TOOL_OPTIONS) private readonly options: ToolOptions) {}
 
   /** Loaded before the service takes calls: commands are judged without waiting. */
   get shellParser(): ShellParser {
@@ -37,9 +56,17 @@ export class ToolsService implements OnModuleInit {
     this.parser = await loadShellParser();
   }
 
-  async toolkit(request: ToolRequest): Promise<Toolkit> {
-    if (this.factories.length === 0) return this.plain;
-    const more = await Promise.all(this.factories.map(async (factory) => factory(request)));
-    return new Toolkit([...this.builtIn, ...more.flat()]);
+  /** `disabled`: names of tools that the session does without. */
+  async equip(request: AssemblyRequest, disabled: readonly string[]): Promise<Equipment> {
+    const { tools, middleware, groups } = this.options;
+    const [more, layers] = await Promise.all([gather(tools, request), gather(middleware, request)]);
+    const isPlain = more.length === 0 && groups.length === 0 && disabled.length === 0;
+    const toolkit = isPlain ? this.plain : new Toolkit([...this.builtIn, ...more], { groups, disabled });
+    return { toolkit, middleware: layers };
   }
+}
+
+async function gather<T>(factories: readonly Factory<T>[], request: AssemblyRequest): Promise<T[]> {
+  if (factories.length === 0) return [];
+  return (await Promise.all(factories.map(async (factory) => factory(request)))).flat();
 }
