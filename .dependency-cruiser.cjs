@@ -91,7 +91,7 @@ module.exports = {
     {
       name: 'runs-by-published-files-and-transcript-rows',
       comment:
-        'As above. Runs write what sessions read (transcript-rows) and judge by what sessions hold (session-permissions): one file each for both.',
+        'As above. Runs write what sessions read (transcript-rows, stored-state) and judge by what they hold (session-permissions): one file each for both.',
       severity: 'error',
       from: { path: '^src/runs/', pathNot: [SPEC, '[.]entity[.]ts$'] },
       to: {

@@ -4,6 +4,7 @@ import { Toolkit } from '../core/agent/toolkit.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { isAway, isRefused } from '../platform/database/failures.js';
+import { newId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import type { EventWriter } from './event-writer.js';
 import { type HeldSession, LeaseLost } from './held-session.js';
@@ -14,7 +15,7 @@ import { type Preparation, userMessage } from './reply-work.js';
 import type { FinishOutcome, TakenRun, Work } from './run.store.js';
 import type { Stretch, StretchResources } from './stretch.js';
 
-type Prepared = Omit<Preparation, 'consumed' | 'run'>;
+type Prepared = Omit<Preparation, 'consumed' | 'run' | 'signals'>;
 
 /** One stretch of work on one session under one lease. */
 export class Drain implements Stretch {
@@ -35,6 +36,8 @@ export class Drain implements Stretch {
     const { run, signals } = work;
     this.concluded = false;
     if (run === null) {
+      // With its own run they are heard; whatever else came is said there.
+      if (signals.some((signal) => signal.kind === 'hint')) return this.wake();
       sayNotices(this.writer, signals);
       // An answer that came too late for its run is nobody's any more.
       const consumed = signals.map((signal) => signal.id);
@@ -49,7 +52,7 @@ export class Drain implements Stretch {
     const said = sayNotices(this.writer, signals);
     const heard = signals.filter((signal) => signal.kind !== 'notice' && signal.run_id === run.run_id);
     const consumed = [...said, ...heard.map((signal) => signal.id)];
-    return this.after(await new ReplyRun(this, { ...prepared, run, consumed }).play());
+    return this.after(await new ReplyRun(this, { ...prepared, run, signals, consumed }).play());
   }
 
   async handOver(run: TakenRun | null): Promise<void> {
@@ -93,6 +96,14 @@ export class Drain implements Stretch {
       return null;
     }
     return (await this.persist(() => this.resources.store.next(this.held.lease))) ?? null;
+  }
+
+  /** Begins a run for hints that found the session idle. */
+  private async wake(): Promise<Work | null> {
+    const names = { run_id: newId(), reply_id: newId() };
+    const work = await this.persist(() => this.resources.store.wake(this.held.lease, names));
+    if (!work) this.held.lose();
+    return work ?? null;
   }
 
   private async release(consumed: readonly string[]): Promise<FinishOutcome> {

@@ -1,17 +1,19 @@
 import type { Toolkit } from '../core/agent/toolkit.js';
 import type { AgentEvent } from '../core/events/agent-event.js';
+import { approvalOf } from '../core/events/approval-note.js';
 import { resultKey } from '../core/events/reply-blocks.js';
 import { ReplyReducer } from '../core/events/reply-reducer.js';
-import type { ContentBlock, ToolResultBlock } from '../core/messages/block.js';
+import type { ContentBlock, ToolCallBlock, ToolResultBlock } from '../core/messages/block.js';
 import { newEventId } from '../platform/ids.js';
 import { type MessageRow, toMessages } from '../sessions/transcript-rows.js';
-import type { Answer, SignalInput, TakenRun } from './run.store.js';
+import { answersTo } from './said-answers.js';
+import type { SignalInput, TakenRun } from './run.store.js';
 
 export interface Reopened {
   readonly reply: ReplyReducer;
-  /** Withdraws what was streamed beyond the checkpoint; to be published before the reply starts again. Absent when nothing was. */
+  /** Withdraws what was streamed beyond the checkpoint. Absent when nothing was. */
   readonly rewound: AgentEvent | null;
-  /** What is known before the reply goes on; to be applied and published once it has started again. */
+  /** What is known before the reply goes on; to be applied and published, once it is on record, before its next start. */
   readonly known: AgentEvent[];
   /** Calls whose outcome nobody knows: they are never run again. */
   readonly unknown: ReadonlySet<string>;
@@ -33,7 +35,8 @@ export function unpark(rows: readonly MessageRow[], signals: readonly SignalInpu
 
 /**
  * Puts a reply back to its last checkpoint. A call that had started may have taken effect: it is run again only when its tool says that
- * is harmless, otherwise it ends here with an outcome the model is told to be unknown.
+ * is harmless, otherwise it ends here with an outcome the model is told to be unknown. What was asked about a call is asked again, and
+ * answered again when the answer is there.
  */
 export function reopen(
   rows: readonly MessageRow[],
@@ -45,13 +48,18 @@ export function reopen(
   const reply = stored(rows, run, name);
   const { content, usage } = reply.msg;
   const started = content.filter(isStarted);
+  const unrepeatable = started.filter((result) => !mayRepeat(toolkit, result.name));
+  const settled = new Set(content.filter((block) => block.type === 'tool_result').map((result) => result.id));
+  for (const { id } of started) if (!unrepeatable.some((result) => result.id === id)) settled.delete(id);
+  const open = content.filter((block): block is ToolCallBlock => block.type === 'tool_call' && !settled.has(block.id));
   const base = { created_at: new Date().toISOString(), run_id: run.run_id };
+  const asked = askedAgain(structuredClone(open), { ...base, reply_id: run.reply_id });
+
   const kept = content.filter((block) => !isStarted(block)).map(keyOf);
   const value = { reply_id: run.reply_id, keep_block_ids: kept, usage };
   const rewound: AgentEvent = { type: 'CUSTOM', id: newEventId(), ...base, name: 'reply_rewound', value };
   reply.apply(rewound);
-  const unrepeatable = started.filter((result) => !mayRepeat(toolkit, result.name));
-  const settled = unrepeatable.flatMap(({ id: tool_call_id, name: tool_call_name }): AgentEvent[] => {
+  const ends = unrepeatable.flatMap(({ id: tool_call_id, name: tool_call_name }): AgentEvent[] => {
     const ids = { ...base, reply_id: run.reply_id, tool_call_id };
     return [
       { type: 'TOOL_RESULT_START', id: newEventId(), ...ids, tool_call_name },
@@ -62,7 +70,7 @@ export function reopen(
   return {
     reply,
     rewound,
-    known: [...settled, ...answersTo(reply, signals, run)],
+    known: [...ends, ...asked, ...answersTo(reply, signals, run)],
     unknown: new Set(unrepeatable.map((result) => result.id)),
     recorded: recordedIn(rows),
     turns: turnsIn(rows),
@@ -70,6 +78,24 @@ export function reopen(
 }
 
 type Run = Pick<TakenRun, 'run_id' | 'reply_id'>;
+
+/** A withdrawal takes back that calls were asked about or handed out: it is said anew. */
+function askedAgain(
+  open: readonly ToolCallBlock[],
+  base: { created_at: string; run_id: string; reply_id: string },
+): AgentEvent[] {
+  const submitted = open.filter((call) => call.state === 'submitted');
+  const asked = open.filter((call) => call.state === 'asking' || (call.state !== 'submitted' && wasAsked(call)));
+  const events: AgentEvent[] = [];
+  if (asked.length > 0) events.push({ type: 'REQUIRE_USER_CONFIRM', id: newEventId(), ...base, tool_calls: asked });
+  if (submitted.length > 0) {
+    events.push({ type: 'REQUIRE_EXTERNAL_EXECUTION', id: newEventId(), ...base, tool_calls: submitted });
+  }
+  return events;
+}
+
+const wasAsked = (call: ToolCallBlock): boolean =>
+  (call.state === 'allowed' || call.state === 'finished') && approvalOf(call) !== null;
 
 function stored(rows: readonly MessageRow[], run: Run, name: string): ReplyReducer {
   const [message] = toMessages(rows);
@@ -85,25 +111,6 @@ const recordedIn = (rows: readonly MessageRow[]) => ({
 
 /** A reply that was handed over between two attempts of a model call has the step on record in which the model said nothing yet. */
 const turnsIn = (rows: readonly MessageRow[]): number => rows.filter((row) => row.data.content.length > 0).length;
-
-/** Results from outside for calls that have none yet; each call is answered once, whatever was sent. */
-function answersTo(reply: ReplyReducer, signals: readonly SignalInput[], run: Run): AgentEvent[] {
-  const answered = new Set<string>();
-  return signals.flatMap((signal): AgentEvent[] => {
-    if (signal.kind !== 'answer' || signal.run_id !== run.run_id) return [];
-    const results = (signal.payload as Answer).results.filter((result) => {
-      const isOpen = reply.result(result.id) === undefined && reply.block(result.id)?.type === 'tool_call';
-      if (!isOpen || answered.has(result.id)) return false;
-      return answered.add(result.id);
-    });
-    if (results.length === 0) return [];
-    const { run_id, reply_id } = run;
-    const created_at = new Date().toISOString();
-    return [
-      { type: 'EXTERNAL_EXECUTION_RESULT', id: signal.id, created_at, run_id, reply_id, execution_results: results },
-    ];
-  });
-}
 
 function mayRepeat(toolkit: Toolkit, name: string): boolean {
   const tool = toolkit.get(name);

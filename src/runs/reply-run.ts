@@ -3,10 +3,10 @@ import { expand } from '../core/events/expand.js';
 import { SupervisedReply } from '../core/agent/supervised-reply.js';
 import type { HeldEvent } from './event-writer.js';
 import { newEventId } from '../platform/ids.js';
+import { type NewApproval, newApproval } from './answers.js';
 import { GrammarSample } from './grammar-sample.js';
-import { ModelCallLedger } from './model-call-ledger.js';
-import { type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
-import type { Finish, FinishOutcome, OpenCall, ToolCallEntry } from './run.store.js';
+import { type Carried, type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
+import type { Finish, FinishOutcome, OpenCall, Park, ToolCallEntry } from './run.store.js';
 import type { Stretch } from './stretch.js';
 
 /** Share of replies whose events are checked. */
@@ -29,39 +29,42 @@ export class ReplyRun {
   private inModelCall = false;
   /** What is asked of somebody outside, shown once the run is parked on record. */
   private readonly asked: HeldEvent[] = [];
+  private readonly approvals: NewApproval[] = [];
   private failure: Error | undefined;
 
   constructor(
     private readonly stretch: Stretch,
     private readonly preparation: Preparation,
-    private readonly calls = new ModelCallLedger(preparation.assembly),
+    carried?: Carried,
   ) {
-    this.work = prepareReply(stretch, preparation, (tools) => this.start(tools));
+    this.work = prepareReply(stretch, preparation, carried, (tools) => this.start(tools));
     this.sample = this.sampled();
   }
 
   /** Undefined when the session was left without an end: the lease is gone, or somebody else goes on. */
   async play(): Promise<FinishOutcome | undefined> {
     const { held, writer, resources } = this.stretch;
-    const { run, reopened } = this.preparation;
-    const { request, recorder } = this.work;
+    const { run } = this.preparation;
+    const { request, ledger } = this.work;
+    const { recorder } = ledger;
+    if (!(await this.sayKnown())) return LEFT;
     const { stop_ms, idle_ms, work_ms } = resources.config.runs;
     const limits = { stop_ms, idle_ms, work_ms: work_ms - run.work_ms };
     for await (const event of new SupervisedReply(request, this.work.handler, limits)) {
       if (held.lost) return LEFT;
       if (this.failure !== undefined) throw this.failure;
-      recorder.see(event);
+      ledger.see(event);
       this.sample?.see(event);
       switch (event.type) {
         case 'REPLY_START': {
           const seq = writer.emit(event);
           recorder.position ||= seq;
-          if (reopened && !(await this.sayKnown(reopened.known, reopened.unknown))) return LEFT;
           break;
         }
         case 'REQUIRE_USER_CONFIRM':
         case 'REQUIRE_EXTERNAL_EXECUTION':
           this.asked.push(writer.hold(event));
+          this.approvals.push(...approvalsOf(event));
           break;
         case 'TOOL_RESULT_END': {
           // Shown only after it is on record.
@@ -75,7 +78,6 @@ export class ReplyRun {
         case 'MODEL_CALL_START':
         case 'MODEL_CALL_END':
           this.inModelCall = event.type === 'MODEL_CALL_START';
-          this.calls.see(event);
           writer.emit(event);
           break;
         default:
@@ -88,7 +90,7 @@ export class ReplyRun {
     if (held.lost) return LEFT;
     if (held.handover.aborted && !this.isParked) {
       // A model turn that is over is not made again by who goes on.
-      if (this.calls.pending.length > 0 && !this.inModelCall && !(await this.checkpoint([]))) return LEFT;
+      if (ledger.calls.pending.length > 0 && !this.inModelCall && !(await this.checkpoint([]))) return LEFT;
       await this.stretch.handOver(run);
       return LEFT;
     }
@@ -122,7 +124,9 @@ export class ReplyRun {
     }
   }
 
-  private async sayKnown(known: readonly AgentEvent[], unknown: ReadonlySet<string>): Promise<boolean> {
+  /** What came while the reply was left or parked; false when the lease is gone. */
+  private async sayKnown(): Promise<boolean> {
+    const { known = [], unknown = new Set<string>() } = this.preparation.reopened ?? {};
     if (known.length === 0) return true;
     const { writer } = this.stretch;
     const { reply } = this.work.request;
@@ -143,17 +147,17 @@ export class ReplyRun {
 
   private async checkpoint(tools: readonly ToolCallEntry[]): Promise<boolean> {
     const { held, writer, resources } = this.stretch;
-    const step = this.work.recorder.current();
+    const { ledger } = this.work;
+    const { entry } = ledger;
     const last_seq = writer.last_seq;
-    const calls = this.calls.pending;
     const written = await this.stretch.persist(() =>
-      resources.store.checkpoint(held.lease, { last_seq, step, tools, calls, consumed: [] }),
+      resources.store.checkpoint(held.lease, { ...entry, last_seq, tools }),
     );
     if (written === undefined || written.outcome === 'fenced') {
       held.lose();
       return false;
     }
-    this.calls.written(calls);
+    ledger.written(entry, written.hints);
     if (written.outcome === 'stopped') held.stop(this.preparation.run.run_id, written.mode);
     writer.keep_from = last_seq;
     return true;
@@ -162,7 +166,8 @@ export class ReplyRun {
   private async finish(event: EventOf<'REPLY_END'>): Promise<FinishOutcome | undefined> {
     const { held, writer, resources } = this.stretch;
     const { run, consumed, history } = this.preparation;
-    const { reply } = this.work.request;
+    const { request, ledger } = this.work;
+    const { reply } = request;
     let end = writer.hold(event);
     let ending = event;
     let status: Finish['status'] = RUN_STATUS[event.finished_reason];
@@ -171,16 +176,17 @@ export class ReplyRun {
     writer.send();
     held.finishing = true;
     for (;;) {
+      const { entry } = ledger;
       const finish: Finish = {
+        ...entry,
         run_id: run.run_id,
         status,
         usage: reply.msg.usage,
         error: reply.msg.error,
         last_seq: writer.last_seq,
-        step: this.work.recorder.current(),
         tools: [],
-        calls: this.calls.pending,
-        consumed,
+        consumed: [...consumed, ...entry.consumed],
+        voids: run.open_calls.length > 0,
         remove: removed.length > 0,
         ending: { token: held.lease.token, seq: end.seq, frames: textOf([end, ...removed]) },
       };
@@ -211,10 +217,13 @@ export class ReplyRun {
   private async park(): Promise<FinishOutcome | undefined> {
     const { held, writer, resources } = this.stretch;
     const { run, consumed, history } = this.preparation;
-    const { reply } = this.work.request;
+    const { request, ledger } = this.work;
+    const { reply } = request;
     writer.send();
     held.finishing = true;
-    const park = {
+    const { entry } = ledger;
+    const park: Park = {
+      ...entry,
       run_id: run.run_id,
       usage: reply.msg.usage,
       ending: {
@@ -224,11 +233,11 @@ export class ReplyRun {
       },
       open_calls: this.openCalls,
       known_calls: run.open_calls,
+      approvals: this.approvals,
+      approval_ttl_ms: resources.config.approvals.ttl_ms,
       last_seq: writer.last_seq,
-      step: this.work.recorder.current(),
       tools: [],
-      calls: this.calls.pending,
-      consumed,
+      consumed: [...consumed, ...entry.consumed],
     };
     const written = await this.stretch.persist(() => resources.store.park(held.lease, park));
     if (written && written.outcome !== 'fenced') for (const asked of this.asked.splice(0)) writer.release(asked);
@@ -237,7 +246,7 @@ export class ReplyRun {
       held.finishing = false;
       held.stop(run.run_id, written.mode);
       // With the calls that this write was to put on record.
-      return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }, this.calls).play();
+      return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }, ledger).play();
     }
     if (written && written.outcome !== 'fenced') this.stretch.conclude(null, history, false);
     return written;
@@ -245,7 +254,7 @@ export class ReplyRun {
 
   private reopenedAsIs() {
     const { reply } = this.work.request;
-    const recorded = this.work.recorder.recorded;
+    const { recorded } = this.work.ledger.recorder;
     return { reply, rewound: null, known: [], unknown: new Set<string>(), recorded, turns: recorded.steps + 1 };
   }
 
@@ -281,6 +290,11 @@ const textOf = (events: readonly HeldEvent[]): string => events.map((event) => e
 function settledBy(tool_call_id: string, reply: ReplyWork['request']['reply']): ToolCallEntry[] {
   const result = reply.result(tool_call_id) ?? null;
   return [{ tool_call_id, name: result?.name ?? '', state: 'settled', result }];
+}
+
+function approvalsOf(event: EventOf<'REQUIRE_USER_CONFIRM' | 'REQUIRE_EXTERNAL_EXECUTION'>): NewApproval[] {
+  const kind = event.type === 'REQUIRE_USER_CONFIRM' ? 'confirm' : 'external';
+  return event.tool_calls.map((call) => newApproval(call, kind));
 }
 
 const replyRemoved = ({ run_id, reply_id }: { run_id: string; reply_id: string }): AgentEvent => ({

@@ -8,12 +8,15 @@ import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
-import { AgentState } from '../core/state/session-state.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
+import { ModelCallLedger } from './model-call-ledger.js';
+import { ReplyLedger } from './reply-ledger.js';
 import { ReplyRecorder } from './reply-recorder.js';
 import type { Reopened } from './recovery.js';
-import type { TakenRun, ToolCallEntry } from './run.store.js';
+import type { SignalInput, TakenRun, ToolCallEntry } from './run.store.js';
+import { RunInbox } from './run-inbox.js';
+import { RunMemory } from './run-memory.js';
 import type { Stretch } from './stretch.js';
 
 /** What is known about a reply before it is worked on. */
@@ -25,15 +28,20 @@ export interface Preparation {
   readonly failure: unknown;
   /** Goes on with what was begun before; null for a reply that starts. */
   readonly reopened: Reopened | null;
-  /** Signals that have become events when the run ends. */
+  /** What came for the run and its session before it was taken. */
+  readonly signals: readonly SignalInput[];
+  /** Those of them that have become events when the run ends. */
   readonly consumed: readonly string[];
 }
+
+/** What goes on when a reply is taken up again under the same lease. */
+export type Carried = Pick<ReplyLedger, 'calls' | 'memory' | 'inbox'>;
 
 /** A reply that is ready to be worked on. */
 export interface ReplyWork {
   readonly request: ReplyRequest;
   readonly handler: ReplyHandler;
-  readonly recorder: ReplyRecorder;
+  readonly ledger: ReplyLedger;
 }
 
 const NO_SHELL: ShellParser = { parse: () => null };
@@ -52,13 +60,20 @@ const NO_MODEL: BoundModel = {
 export function prepareReply(
   stretch: Stretch,
   preparation: Preparation,
+  carried: Carried | undefined,
   onToolsStarting: (tools: readonly ToolCallEntry[]) => Promise<void>,
 ): ReplyWork {
-  const { run, reopened, assembly, failure, history } = preparation;
+  const { run, reopened, assembly, failure, history, signals } = preparation;
   const { held, resources } = stretch;
   const { config, logger } = resources;
   const names = { session_id: held.session_id, run_id: run.run_id };
   const reply = reopened?.reply ?? ReplyReducer.blank(run.reply_id, assembly?.agent.data.name ?? '');
+  const { calls, memory, inbox } = carried ?? {
+    calls: new ModelCallLedger(assembly),
+    memory: new RunMemory(run),
+    inbox: new RunInbox(() => stretch.persist(() => resources.store.hints(held.lease))),
+  };
+  inbox.add(signals);
   const request: ReplyRequest = {
     ...names,
     reply_id: run.reply_id,
@@ -71,8 +86,13 @@ export function prepareReply(
     toolkit: assembly?.toolkit ?? new Toolkit(),
     permissions: assembly?.permissions ?? permissionContext('explore'),
     shellParser: assembly?.shellParser ?? NO_SHELL,
-    state: new AgentState(),
+    middleware: assembly?.middleware ?? [],
+    state: memory.state,
+    inbox,
+    ...(run.structured_schema && { structured: run.structured_schema }),
+    tool_timeout_ms: config.runs.tool_timeout_ms,
     max_iters: assembly?.agent.data.react_config.max_iters ?? 1,
+    structured_grace_iters: assembly?.agent.data.react_config.structured_output_grace_iters ?? 0,
     start_iter: reopened?.turns ?? 0,
     max_retries: config.runs.model_retries,
     signal: held.signal,
@@ -87,7 +107,7 @@ export function prepareReply(
   return {
     request,
     handler: failure === undefined ? runReply : failing(failure),
-    recorder: new ReplyRecorder(reply, run.run_id, reopened?.recorded),
+    ledger: new ReplyLedger(new ReplyRecorder(reply, run.run_id, reopened?.recorded), calls, inbox, memory),
   };
 }
 

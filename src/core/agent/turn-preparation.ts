@@ -18,6 +18,8 @@ export async function* beforeTurn(ctx: ReplyContext, iter: number): AsyncGenerat
   const { inbox, structured, newId } = ctx.request;
   if (inbox?.hasHints === true) {
     for (const { id, hint, source } of await ctx.race(() => inbox.take(), true)) {
+      // Said before a crash, and given again after it.
+      if (ctx.reply.block(id) !== undefined) continue;
       const block = { block_id: id, hint: storableJson(hint) as HintBlock['hint'] };
       yield ctx.emit({ type: 'HINT_BLOCK', ...block, source: source === null ? null : storable(source) });
     }

@@ -50,6 +50,7 @@ export class Config {
     max_pending: number;
     context_messages: number;
     model_retries: number;
+    tool_timeout_ms: number;
   };
   readonly egress: { allow: readonly string[]; connections: number };
   readonly events: { max_entries: number; ttl_seconds: number };
@@ -110,6 +111,7 @@ export class Config {
       max_pending: env.AERIE_MAX_PENDING_INPUTS,
       context_messages: env.AERIE_CONTEXT_MAX_MESSAGES,
       model_retries: env.AERIE_MODEL_MAX_RETRIES,
+      tool_timeout_ms: env.AERIE_TOOL_TIMEOUT_SECONDS * 1000,
     };
     // Every run at work can have a call under way to the same server.
     this.egress = { allow: env.AERIE_EGRESS_ALLOW, connections: Math.max(64, env.AERIE_WORKER_CONCURRENCY) };
