@@ -5,7 +5,8 @@ import { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { ContentBlock, ToolResultBlock } from '../core/messages/block.js';
 import { newEventId } from '../platform/ids.js';
 import { type MessageRow, toMessages } from '../sessions/transcript-rows.js';
-import type { Answer, SignalInput, TakenRun } from './run.store.js';
+import type { Answer } from './answers.js';
+import type { SignalInput, TakenRun } from './run.store.js';
 
 export interface Reopened {
   readonly reply: ReplyReducer;

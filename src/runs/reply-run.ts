@@ -5,8 +5,9 @@ import type { HeldEvent } from './event-writer.js';
 import { newEventId } from '../platform/ids.js';
 import { GrammarSample } from './grammar-sample.js';
 import { ModelCallLedger } from './model-call-ledger.js';
+import { approvalsOf, openCallsOf } from './open-calls.js';
 import { type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
-import type { Finish, FinishOutcome, OpenCall, ToolCallEntry } from './run.store.js';
+import type { Finish, FinishOutcome, ToolCallEntry } from './run.store.js';
 import type { Stretch } from './stretch.js';
 
 /** Share of replies whose events are checked. */
@@ -18,6 +19,9 @@ const RUN_STATUS = {
   interrupted: 'interrupted',
   error: 'failed',
 } as const;
+
+/** What the session remembers. */
+const UNCHANGED = { state: null, state_before: null };
 
 /** Left without a write: the lease is gone, or the work was handed over. */
 const LEFT = undefined;
@@ -96,19 +100,8 @@ export class ReplyRun {
     throw new Error(`reply ${request.reply_id} ended without its end`);
   }
 
-  /** Calls that wait for somebody outside. */
-  private get openCalls(): OpenCall[] {
-    const { reply } = this.work.request;
-    return reply.msg.content.flatMap((block): OpenCall[] => {
-      if (block.type !== 'tool_call' || reply.result(block.id)) return [];
-      if (block.state !== 'asking' && block.state !== 'submitted') return [];
-      const kind = block.state === 'asking' ? 'confirm' : 'external';
-      return [{ tool_call_id: block.id, name: block.name, kind }];
-    });
-  }
-
   private get isParked(): boolean {
-    return this.openCalls.length > 0;
+    return openCallsOf(this.work.request.reply).length > 0;
   }
 
   /** Called by the loop before tools run. What fails here fails the stretch, not the reply. */
@@ -147,7 +140,7 @@ export class ReplyRun {
     const last_seq = writer.last_seq;
     const calls = this.calls.pending;
     const written = await this.stretch.persist(() =>
-      resources.store.checkpoint(held.lease, { last_seq, step, tools, calls, consumed: [] }),
+      resources.store.checkpoint(held.lease, { last_seq, step, tools, calls, consumed: [], ...UNCHANGED }),
     );
     if (written === undefined || written.outcome === 'fenced') {
       held.lose();
@@ -161,7 +154,7 @@ export class ReplyRun {
 
   private async finish(event: EventOf<'REPLY_END'>): Promise<FinishOutcome | undefined> {
     const { held, writer, resources } = this.stretch;
-    const { run, consumed, history } = this.preparation;
+    const { run, consumed, history, reopened } = this.preparation;
     const { reply } = this.work.request;
     let end = writer.hold(event);
     let ending = event;
@@ -181,6 +174,8 @@ export class ReplyRun {
         tools: [],
         calls: this.calls.pending,
         consumed,
+        ...UNCHANGED,
+        voids: reopened !== null,
         remove: removed.length > 0,
         ending: { token: held.lease.token, seq: end.seq, frames: textOf([end, ...removed]) },
       };
@@ -214,6 +209,7 @@ export class ReplyRun {
     const { reply } = this.work.request;
     writer.send();
     held.finishing = true;
+    const open_calls = openCallsOf(reply);
     const park = {
       run_id: run.run_id,
       usage: reply.msg.usage,
@@ -222,13 +218,16 @@ export class ReplyRun {
         seq: this.asked[0]?.seq ?? writer.last_seq,
         frames: textOf(this.asked),
       },
-      open_calls: this.openCalls,
+      open_calls,
       known_calls: run.open_calls,
+      approvals: approvalsOf(reply, open_calls),
+      approval_ttl_ms: resources.config.runs.approval_ttl_ms,
       last_seq: writer.last_seq,
       step: this.work.recorder.current(),
       tools: [],
       calls: this.calls.pending,
       consumed,
+      ...UNCHANGED,
     };
     const written = await this.stretch.persist(() => resources.store.park(held.lease, park));
     if (written && written.outcome !== 'fenced') for (const asked of this.asked.splice(0)) writer.release(asked);
