@@ -5,6 +5,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { MIGRATIONS } from '../migrations/all.js';
 import { AgentEntity } from './agents/agent.entity.js';
 import { AgentsModule } from './agents/agents.module.js';
+import { ApprovalEntity } from './approvals/approval.entity.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Authenticator } from './auth/authenticator.js';
 import { AUDITED } from './auth/policy.audit.js';
@@ -88,6 +89,7 @@ export const ENTITIES = [
   ConfigVersionEntity,
   ModelCallEntity,
   UsageRollupEntity,
+  ApprovalEntity,
 ];
 
 const FEATURES: Type[] = [

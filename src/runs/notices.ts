@@ -4,7 +4,7 @@ import type { SignalInput } from './run.store.js';
 
 /** What others have to say on a session's log: only its holder writes there. */
 interface Notice {
-  readonly name: 'run_cancelled';
+  readonly name: string;
   readonly value: Record<string, unknown>;
 }
 
@@ -17,5 +17,12 @@ export function sayNotices(writer: EventWriter, signals: readonly SignalInput[])
 
 function eventOf({ id, run_id, payload }: SignalInput): AgentEvent {
   const { name, value } = payload as Notice;
-  return { type: 'CUSTOM', id, created_at: new Date().toISOString(), run_id, name, value };
+  return {
+    type: 'CUSTOM',
+    id,
+    created_at: new Date().toISOString(),
+    ...(run_id === null ? {} : { run_id }),
+    name,
+    value,
+  };
 }

@@ -24,6 +24,9 @@ const RUN: TakenRun = {
   open_calls: [],
   messages: [],
   last_seq: 0,
+  state: {},
+  state_before: null,
+  structured_schema: null,
 };
 
 describe('a reply that is stopped while it comes to its rest', () => {
@@ -41,10 +44,10 @@ describe('a reply that is stopped while it comes to its rest', () => {
     const finished: Finish[] = [];
     const store = {
       park: async (_lease: unknown, park: Park) => (parked.push(park), { outcome: 'stopped', mode: 'interrupt' }),
-      checkpoint: async (_lease: unknown, step: Checkpoint) => (checkpoints.push(step), { outcome: 'held' }),
+      checkpoint: async (_lease: unknown, step: Checkpoint) => (checkpoints.push(step), { outcome: 'held', hints: 0 }),
       finish: async (_lease: unknown, end: Finish) => (finished.push(end), { outcome: 'released' }),
     };
-    const runs = { stop_ms: 1000, idle_ms: 60_000, work_ms: 60_000, model_retries: 0 };
+    const runs = { stop_ms: 1000, idle_ms: 60_000, work_ms: 60_000, model_retries: 0, approval_ttl_ms: 1000 };
     const stretch = {
       resources: { store, config: { runs }, logger: { warn: ignore, error: ignore } },
       held,

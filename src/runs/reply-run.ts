@@ -3,10 +3,10 @@ import { expand } from '../core/events/expand.js';
 import { SupervisedReply } from '../core/agent/supervised-reply.js';
 import type { HeldEvent } from './event-writer.js';
 import { newEventId } from '../platform/ids.js';
-import { type NewApproval, newApproval } from './answers.js';
 import { GrammarSample } from './grammar-sample.js';
+import { approvalsOf, openCallsOf } from './open-calls.js';
 import { type Carried, type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
-import type { Finish, FinishOutcome, OpenCall, Park, ToolCallEntry } from './run.store.js';
+import type { Finish, FinishOutcome, Park, ToolCallEntry } from './run.store.js';
 import type { Stretch } from './stretch.js';
 
 /** Share of replies whose events are checked. */
@@ -29,7 +29,6 @@ export class ReplyRun {
   private inModelCall = false;
   /** What is asked of somebody outside, shown once the run is parked on record. */
   private readonly asked: HeldEvent[] = [];
-  private readonly approvals: NewApproval[] = [];
   private failure: Error | undefined;
 
   constructor(
@@ -64,7 +63,6 @@ export class ReplyRun {
         case 'REQUIRE_USER_CONFIRM':
         case 'REQUIRE_EXTERNAL_EXECUTION':
           this.asked.push(writer.hold(event));
-          this.approvals.push(...approvalsOf(event));
           break;
         case 'TOOL_RESULT_END': {
           // Shown only after it is on record.
@@ -98,19 +96,8 @@ export class ReplyRun {
     throw new Error(`reply ${request.reply_id} ended without its end`);
   }
 
-  /** Calls that wait for somebody outside. */
-  private get openCalls(): OpenCall[] {
-    const { reply } = this.work.request;
-    return reply.msg.content.flatMap((block): OpenCall[] => {
-      if (block.type !== 'tool_call' || reply.result(block.id)) return [];
-      if (block.state !== 'asking' && block.state !== 'submitted') return [];
-      const kind = block.state === 'asking' ? 'confirm' : 'external';
-      return [{ tool_call_id: block.id, name: block.name, kind }];
-    });
-  }
-
   private get isParked(): boolean {
-    return this.openCalls.length > 0;
+    return openCallsOf(this.work.request.reply).length > 0;
   }
 
   /** Called by the loop before tools run. What fails here fails the stretch, not the reply. */
@@ -186,7 +173,7 @@ export class ReplyRun {
         last_seq: writer.last_seq,
         tools: [],
         consumed: [...consumed, ...entry.consumed],
-        voids: run.open_calls.length > 0,
+        voids: this.preparation.reopened !== null,
         remove: removed.length > 0,
         ending: { token: held.lease.token, seq: end.seq, frames: textOf([end, ...removed]) },
       };
@@ -222,6 +209,7 @@ export class ReplyRun {
     writer.send();
     held.finishing = true;
     const { entry } = ledger;
+    const open_calls = openCallsOf(reply);
     const park: Park = {
       ...entry,
       run_id: run.run_id,
@@ -231,10 +219,10 @@ export class ReplyRun {
         seq: this.asked[0]?.seq ?? writer.last_seq,
         frames: textOf(this.asked),
       },
-      open_calls: this.openCalls,
+      open_calls,
       known_calls: run.open_calls,
-      approvals: this.approvals,
-      approval_ttl_ms: resources.config.approvals.ttl_ms,
+      approvals: approvalsOf(reply, open_calls),
+      approval_ttl_ms: resources.config.runs.approval_ttl_ms,
       last_seq: writer.last_seq,
       tools: [],
       consumed: [...consumed, ...entry.consumed],
@@ -290,11 +278,6 @@ const textOf = (events: readonly HeldEvent[]): string => events.map((event) => e
 function settledBy(tool_call_id: string, reply: ReplyWork['request']['reply']): ToolCallEntry[] {
   const result = reply.result(tool_call_id) ?? null;
   return [{ tool_call_id, name: result?.name ?? '', state: 'settled', result }];
-}
-
-function approvalsOf(event: EventOf<'REQUIRE_USER_CONFIRM' | 'REQUIRE_EXTERNAL_EXECUTION'>): NewApproval[] {
-  const kind = event.type === 'REQUIRE_USER_CONFIRM' ? 'confirm' : 'external';
-  return event.tool_calls.map((call) => newApproval(call, kind));
 }
 
 const replyRemoved = ({ run_id, reply_id }: { run_id: string; reply_id: string }): AgentEvent => ({

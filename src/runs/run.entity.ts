@@ -1,6 +1,7 @@
 import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import type { ToolResultBlock } from '../core/messages/block.js';
 import type { ErrorInfo, Usage } from '../core/messages/message.js';
+import type { SessionState } from '../core/state/session-state.js';
 import { SessionEntity } from '../sessions/session.entity.js';
 import type { StepData } from '../sessions/transcript-rows.js';
 import type { TrailEntry } from './run-record.store.js';
@@ -40,6 +41,9 @@ export class RunEntity {
   @Column('jsonb', { nullable: true }) ending!: Ending | null;
   @Column('timestamptz', { nullable: true }) ended_at!: Date | null;
   @Column('jsonb', { nullable: true }) trail!: TrailEntry[] | null;
+  /** The session's state before the run first changed it. */
+  @Column('jsonb', { nullable: true }) state_before!: SessionState | null;
+  @Column('jsonb', { nullable: true }) structured_schema!: Record<string, unknown> | null;
 }
 
 @Entity('session_leases')
@@ -64,6 +68,7 @@ export class SessionLeaseEntity {
   @Column('uuid', { nullable: true }) collect_run_id!: string | null;
   @Column('timestamptz', { nullable: true }) collect_until!: Date | null;
   @Column('integer', { default: 0 }) collect_count!: number;
+  @Column('integer', { default: 0 }) hints!: number;
 }
 
 @Entity('session_inputs')
@@ -73,11 +78,15 @@ export class SessionLeaseEntity {
   name: 'session_inputs_run',
   onDelete: 'CASCADE',
 })
+@ForeignKey(() => SessionEntity, [...OF_SESSION[0]], [...OF_SESSION[1]], {
+  name: 'session_inputs_session',
+  onDelete: 'CASCADE',
+})
 export class SessionInputEntity {
   @PrimaryColumn('text') tenant_id!: string;
   @PrimaryColumn('uuid') id!: string;
   @Column('uuid') session_id!: string;
-  @Column('uuid') run_id!: string;
+  @Column('uuid', { nullable: true }) run_id!: string | null;
   @Column('text') kind!: 'message' | SignalInput['kind'];
   @Column('jsonb', { nullable: true }) payload!: unknown;
   @Column('bigint', { generated: 'identity', generatedIdentity: 'ALWAYS' } as never) position!: number;

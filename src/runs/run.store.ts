@@ -1,8 +1,11 @@
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import type { ErrorInfo, ErrorType, Msg, Usage } from '../core/messages/message.js';
-import type { ToolResultBlock } from '../core/messages/block.js';
+import type { HintBlock, ToolResultBlock } from '../core/messages/block.js';
+import type { SessionState } from '../core/state/session-state.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { MessageRow, StepData } from '../sessions/transcript-rows.js';
+import type { Delivered, NewHint } from './inbox.js';
+import type { Answer, Answered, CallKind, NewApproval, TurnedDown } from './answers.js';
 
 /**
  * queued → running → completed | failed | interrupted (stopped at work or while it waited), or cancelled (stopped before it started).
@@ -33,6 +36,8 @@ export interface RunInput {
   /** The configuration this was prepared with; input prepared with an older one is `stale`. */
   readonly session_version: number;
   readonly config_version: number;
+  /** What the reply is to end with, as JSON Schema. Messages that join a run leave that run's own. */
+  readonly structured_schema: Record<string, unknown> | null;
 }
 
 /** Who would work on the run at once: a node with a free slot, or nobody. */
@@ -50,7 +55,7 @@ export interface Blocking {
 }
 
 export type Accepted =
-  | { outcome: 'taken'; token: number; last_seq: number }
+  | { outcome: 'taken'; token: number; last_seq: number; state: unknown }
   | { outcome: 'queued'; blocked_by?: Blocking; stopped?: string }
   /** The messages joined a run that still collects. */
   | { outcome: 'joined'; run_id: string }
@@ -64,24 +69,14 @@ export type Accepted =
   | { outcome: 'stale' }
   | { outcome: 'gone' };
 
-/** What came from outside for a run that waits, or that the session's followers are to hear. */
+/** What came from outside for a run that waits, for the session, or that its followers are to hear. */
 export interface SignalInput {
   readonly id: string;
-  readonly run_id: string;
-  readonly kind: 'answer' | 'stop' | 'notice';
+  /** Null: of no run. */
+  readonly run_id: string | null;
+  readonly kind: 'answer' | 'stop' | 'notice' | 'hint';
   readonly payload: unknown;
 }
-
-export interface Answer {
-  readonly reply_id: string;
-  readonly results: readonly ToolResultBlock[];
-}
-
-export type Answered =
-  | { outcome: 'resumed'; run_id: string }
-  /** A call that is not open (any more). */
-  | { outcome: 'not_awaited'; tool_call_ids: string[] }
-  | { outcome: 'gone' };
 
 /** A run in the hands of its holder. `last_seq` counts the events of its `messages` already. */
 export interface TakenRun {
@@ -96,6 +91,11 @@ export interface TakenRun {
   readonly open_calls: readonly string[];
   readonly messages: readonly Msg[];
   readonly last_seq: number;
+  /** What the session remembers, as it stands. */
+  readonly state: unknown;
+  /** What it remembered before the run first changed that; null when the run has not. */
+  readonly state_before: unknown;
+  readonly structured_schema: Record<string, unknown> | null;
 }
 
 /**
@@ -153,13 +153,18 @@ export interface ModelCallEntry extends Usage {
   readonly ended_at: string;
 }
 
-/** What is written after every step. `consumed`: signals that have become events. */
+/**
+ * What is written after every step. `consumed`: signals that have become events. `state`: what the session remembers now, null when that is
+ * unchanged; it comes with `state_before`, what it remembered before the run.
+ */
 export interface Checkpoint {
   readonly last_seq: number;
   readonly step: Step;
   readonly tools: readonly ToolCallEntry[];
   readonly calls: readonly ModelCallEntry[];
   readonly consumed: readonly string[];
+  readonly state: SessionState | null;
+  readonly state_before: SessionState | null;
 }
 
 /** The last events of a run as they will be published: whoever finds them missing from the log can say them again. */
@@ -177,14 +182,16 @@ export interface Finish extends Checkpoint {
   readonly usage: Usage | null;
   readonly error: ErrorInfo | null;
   readonly ending: Ending;
-  /** Withdraws the reply from the transcript. */
+  /** Withdraws the reply from the transcript, and what the session remembers of it. */
   readonly remove: boolean;
+  /** Ends what is still asked of people for this run: to be set when it was ever parked. */
+  readonly voids: boolean;
 }
 
 export interface OpenCall {
   readonly tool_call_id: string;
   readonly name: string;
-  readonly kind: 'external' | 'confirm';
+  readonly kind: CallKind;
 }
 
 export interface Park extends Checkpoint {
@@ -195,6 +202,10 @@ export interface Park extends Checkpoint {
   readonly open_calls: readonly OpenCall[];
   /** Those of them that were open when the run was taken: one that was answered meanwhile stays answered. */
   readonly known_calls: readonly string[];
+  /** A call that was asked about before keeps what was asked. */
+  readonly approvals: readonly NewApproval[];
+  /** How long somebody has to answer them. */
+  readonly approval_ttl_ms: number;
 }
 
 /**
@@ -203,8 +214,9 @@ export interface Park extends Checkpoint {
  */
 export type FinishOutcome = { outcome: 'released' | 'pending' | 'fenced' } | { outcome: 'stopped'; mode: StopMode };
 
-/** `held`: written. `stopped`: written too, and the run is to stop. */
-export type CheckpointOutcome = { outcome: 'held' | 'fenced' } | { outcome: 'stopped'; mode: StopMode };
+/** `held`: written. `stopped`: written too, and the run is to stop. `hints`: how many wait. */
+export type CheckpointOutcome =
+  { outcome: 'held'; hints: number } | { outcome: 'fenced' } | { outcome: 'stopped'; mode: StopMode; hints: number };
 
 export interface StopRequest {
   /** The run that was at work or waited, if any. */
@@ -231,8 +243,25 @@ export interface ClaimOptions {
 /** The ledger of work and the leases of sessions. All decisions are made under the row of the session's lease. */
 export abstract class RunStore {
   abstract accept(principal: Principal, input: RunInput, taker: Taker, maxPending: number): Promise<Accepted>;
-  /** Results for calls of a run that waits. Each call is answered once. */
+  /** Answers calls of a run that waits. Each call is answered once; rules that are granted with it become the session's. */
   abstract answer(principal: Principal, sessionId: string, answer: Answer): Promise<Answered>;
+  /** Turns down all that the parked run of a session waits for: it goes on with `hint` instead. Repeated by the id of the hint. */
+  abstract turnDown(principal: Principal, sessionId: string, hint: HintBlock): Promise<TurnedDown>;
+  /** Turns down what nobody answered in time, in up to `limit` sessions; returns those that go on. */
+  abstract expireApprovals(system: SystemPrincipal, limit: number): Promise<SessionRef[]>;
+  /** Wakes an idle session for `hint`; a parked one hears it when it goes on. One that waits already is not delivered twice. */
+  abstract deliverHint(principal: Principal, sessionId: string, hint: NewHint): Promise<Delivered>;
+  /** Has the holder of a session say a CUSTOM event on its log. */
+  abstract notify(
+    principal: Principal,
+    sessionId: string,
+    name: string,
+    value: Record<string, unknown>,
+  ): Promise<Delivered>;
+  /** Hints that wait, oldest first, at most 100. */
+  abstract hints(lease: Lease): Promise<SignalInput[]>;
+  /** Begins a run without messages of its own in a session that is held, for the hints that wait there. Null when fenced. */
+  abstract wake(lease: Lease, names: { run_id: string; reply_id: string }): Promise<Work | null>;
   /** Puts the reply's newest step on record, and how far the log is numbered. */
   abstract checkpoint(lease: Lease, checkpoint: Checkpoint): Promise<CheckpointOutcome>;
   /** Ends a run. Repeated after a lost answer it says what came of the first time. */

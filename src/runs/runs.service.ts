@@ -6,7 +6,7 @@ import { AerieError, notFound } from '../platform/http/errors.js';
 import { newId } from '../platform/ids.js';
 import { SessionStore } from '../sessions/session.store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { toAnswer } from './answers.js';
+import { toResults } from './answers.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { Doorbell } from './doorbell.js';
 import { RunControl } from './run-control.service.js';
@@ -71,6 +71,7 @@ export class RunsService {
       coalesce_ms: request.coalesce_ms,
       session_version: session.version,
       config_version: session.config_version,
+      structured_schema: null,
     };
     const { taker, release } = this.node.reserve();
     const sentAt = performance.now();
@@ -78,9 +79,10 @@ export class RunsService {
       const accepted = await this.store.accept(principal, input, taker, this.config.runs.max_pending);
       if (accepted.outcome === 'taken') {
         const { run_id, reply_id } = input;
-        const { token, last_seq } = accepted;
+        const { token, last_seq, state } = accepted;
         const begun = { user_id: principal.user_id, attempt: 1, work_ms: 0, stop: null, open_calls: [] };
-        const run = { run_id, reply_id, ...begun, messages, last_seq };
+        const remembered = { state, state_before: null, structured_schema: input.structured_schema };
+        const run = { run_id, reply_id, ...begun, messages, last_seq, ...remembered };
         const lease = { tenant_id: principal.tenant_id, session_id: session.id, owner: taker.owner, token };
         const work = { kind: 'next' as const, run, signals: [], last_seq, committed_seq: last_seq };
         this.node.begin(lease, work, sentAt, assembly);
@@ -134,15 +136,27 @@ export class RunsService {
     input: ExternalExecutionInput,
   ): Promise<ChatAccepted> {
     const session = await this.sessions.record(principal, request.session_id, request.agent_id);
-    const answered = await this.store.answer(principal, session.id, toAnswer(input));
+    const answered = await this.store.answer(principal, session.id, {
+      reply_id: input.reply_id,
+      results: toResults(input),
+      confirmations: [],
+      hint: null,
+      decided_by: principal.user_id,
+      cause: 'user',
+    });
     switch (answered.outcome) {
       case 'resumed':
+      case 'repeated':
         this.ring();
         return { status: 'resumed', session_id: session.id, run_id: answered.run_id };
       case 'not_awaited':
         throw new AerieError('not_awaited', 'No run of this session waits for the result of these calls.', {
           reply_id: input.reply_id,
           tool_call_ids: answered.tool_call_ids,
+        });
+      case 'too_many_rules':
+        throw new AerieError('confirmation_refused', 'The session would have too many rules.', {
+          reason: answered.outcome,
         });
       case 'gone':
         throw notFound('session', request.session_id);

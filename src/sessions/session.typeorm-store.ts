@@ -16,7 +16,8 @@ import { type MessageRow, toMessages } from './transcript-rows.js';
 const PURGE_MS = 300_000;
 
 const IS_RUNNING = `
-  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.signals > 0 OR (l.pending > 0 AND l.waiting_run_id IS NULL)) AS is_running`;
+  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.signals > 0
+   OR ((l.pending > 0 OR l.hints > 0) AND l.waiting_run_id IS NULL)) AS is_running`;
 
 const RECORD = `
   SELECT s.tenant_id, s.id, s.user_id, s.agent_id, s.external_id, s.source, s.config, s.created_at, s.updated_at,
@@ -148,6 +149,14 @@ export class SessionTypeormStore extends SessionStore {
   delete(principal: Principal, where: { id: string } | { agent_id: string }): Promise<SessionRef[]> {
     const [column, value] = 'id' in where ? ['id', where.id] : ['agent_id', where.agent_id];
     return this.database.transaction(async (sql) => {
+      // The leases first, in their order: whoever holds one writes both rows.
+      await sql.run(
+        `session-delete-lock-by-${column}`,
+        `SELECT 1 FROM session_leases l JOIN sessions s ON s.tenant_id = l.tenant_id AND s.id = l.session_id
+         WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.${column} = $3 AND s.deleted_at IS NULL
+         ORDER BY l.tenant_id, l.session_id FOR UPDATE OF l`,
+        [principal.tenant_id, principal.user_id, value],
+      );
       const closed = await sql.run<SessionRef & Row>(
         `session-delete-by-${column}`,
         `UPDATE sessions SET deleted_at = now()

@@ -10,11 +10,19 @@ import { acceptInput, type FinishedReason, InputMsg, type Msg } from '../../src/
 import { Database } from '../../src/platform/database/database.js';
 import { migrate } from '../../src/platform/database/database.module.js';
 import { newId } from '../../src/platform/ids.js';
+import {
+  type Answer,
+  type CallConfirmation,
+  type CallKind,
+  type NewApproval,
+  newApproval,
+  resultOf,
+  sha256,
+} from '../../src/runs/answers.js';
 import { RunPgStore } from '../../src/runs/pg/run.pg-store.js';
 import type {
   ModelCallEntry,
   Accepted,
-  Answer,
   Checkpoint,
   Claim,
   ClaimOptions,
@@ -155,6 +163,16 @@ export class Ledger {
     return row ?? {};
   }
 
+  approvals(session: string): Promise<Row[]> {
+    return this.sql('SELECT * FROM approvals WHERE session_id = $1 ORDER BY tool_call_id', [session]);
+  }
+
+  /** What the session remembers. */
+  async state(session: string): Promise<unknown> {
+    const [row] = await this.sql('SELECT state FROM sessions WHERE id = $1', [session]);
+    return row?.state;
+  }
+
   calls(run_id: string): Promise<Row[]> {
     return this.sql('SELECT * FROM model_calls WHERE run_id = $1 ORDER BY id', [run_id]);
   }
@@ -228,7 +246,14 @@ export const message = (content: string): Msg =>
 export function input(session_id: string, ...texts: string[]): RunInput {
   const names = { session_id, run_id: newId(), reply_id: newId() };
   const versions = { session_version: 0, config_version: 0 };
-  return { ...names, messages: texts.map(message), on_busy: 'enqueue', coalesce_ms: 0, ...versions };
+  return {
+    ...names,
+    messages: texts.map(message),
+    on_busy: 'enqueue',
+    coalesce_ms: 0,
+    ...versions,
+    structured_schema: null,
+  };
 }
 
 export const lease = (session_id: string, token: number, owner = 'n1'): Lease => ({
@@ -256,7 +281,7 @@ export function checkpointOf(
 ): Checkpoint {
   const { content, ...head } = { ...message(said), id: reply_id, role: 'assistant' as const };
   const row = { reply_id, run_id, step, position, data: { head, content } };
-  return { last_seq, step: row, tools: [], calls: [], consumed: [], ...rest };
+  return { last_seq, step: row, tools: [], calls: [], consumed: [], state: null, state_before: null, ...rest };
 }
 
 export const modelCall = (rest: Partial<ModelCallEntry> = {}): ModelCallEntry => ({
@@ -293,6 +318,7 @@ export function finishOf(run: Names, last_seq: number, rest: Partial<Finish> = {
     error: null,
     ending: { token: 1, seq: last_seq, frames: frame(last_seq, JSON.stringify(replyEnd(run, reason))) },
     remove: false,
+    voids: false,
     ...rest,
   };
 }
@@ -308,25 +334,54 @@ const replyEnd = ({ run_id, reply_id }: Names, finished_reason: FinishedReason):
   error: null,
 });
 
+/** A call that is named `ask…` is asked about, any other one is executed outside. */
+const kindOf = (id: string): CallKind => (id.startsWith('ask') ? 'confirm' : 'external');
+
+export const inputOf = (tool_call_id: string): string => JSON.stringify({ of: tool_call_id });
+
 export const parkOf = (run: Names, last_seq: number, calls: readonly string[], rest: Partial<Park> = {}): Park => ({
   ...checkpointOf(run, last_seq),
   run_id: run.run_id,
   usage: null,
-  open_calls: calls.map((tool_call_id) => ({ tool_call_id, name: 'ask', kind: 'external' })),
+  open_calls: calls.map((tool_call_id) => ({ tool_call_id, name: 'ask', kind: kindOf(tool_call_id) })),
   known_calls: [],
+  approvals: calls.map(approvalOf),
+  approval_ttl_ms: 3_600_000,
   ending: { token: 1, seq: last_seq, frames: '' },
   ...rest,
 });
 
+function approvalOf(id: string): NewApproval {
+  const times = { created_at: '2026-11-21T10:00:00.000Z', finished_at: null };
+  const call = { type: 'tool_call' as const, id, name: 'ask', input: inputOf(id), state: 'asking' as const, ...times };
+  return newApproval({ ...call, suggested_rules: [] }, kindOf(id), 'Why not?');
+}
+
+const FROM_ALICE = { hint: null, decided_by: 'alice', cause: 'user' as const };
+
 export const answerOf = ({ reply_id }: Names, ...calls: string[]): Answer => ({
   reply_id,
-  results: calls.map((id) => ({
-    type: 'tool_result',
-    id,
-    name: 'ask',
-    output: [],
-    state: 'success',
-    created_at: new Date().toISOString(),
-    finished_at: new Date().toISOString(),
+  results: calls.map((id) => resultOf(id, 'ask', 'success', 'done')),
+  confirmations: [],
+  ...FROM_ALICE,
+});
+
+/** Lets calls run; `rest` says otherwise. */
+export const confirmationOf = (
+  { reply_id }: Names,
+  calls: readonly string[],
+  rest: Partial<CallConfirmation> = {},
+): Answer => ({
+  reply_id,
+  results: [],
+  confirmations: calls.map((id) => ({
+    tool_call_id: id,
+    confirmed: true,
+    input: null,
+    input_hash: sha256(inputOf(id)),
+    rules: [],
+    comment: null,
+    ...rest,
   })),
+  ...FROM_ALICE,
 });

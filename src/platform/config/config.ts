@@ -48,6 +48,8 @@ export class Config {
     stop_ms: number;
     wait_ms: number;
     max_pending: number;
+    approval_ttl_ms: number;
+    approval_sweep_ms: number;
     context_messages: number;
     model_retries: number;
     tool_timeout_ms: number;
@@ -109,6 +111,8 @@ export class Config {
       stop_ms: env.AERIE_STOP_SECONDS * 1000,
       wait_ms: env.AERIE_WAIT_SECONDS * 1000,
       max_pending: env.AERIE_MAX_PENDING_INPUTS,
+      approval_ttl_ms: env.AERIE_APPROVAL_TTL_SECONDS * 1000,
+      approval_sweep_ms: env.AERIE_APPROVAL_SWEEP_SECONDS * 1000,
       context_messages: env.AERIE_CONTEXT_MAX_MESSAGES,
       model_retries: env.AERIE_MODEL_MAX_RETRIES,
       tool_timeout_ms: env.AERIE_TOOL_TIMEOUT_SECONDS * 1000,

@@ -134,6 +134,12 @@ export const EnvSchema = z.object({
   AERIE_MAX_PENDING_INPUTS: integer(1, 100_000)
     .default(100)
     .describe('Messages that may wait in one session; more are refused'),
+  AERIE_APPROVAL_TTL_SECONDS: integer(1, 31_536_000)
+    .default(604_800)
+    .describe('How long a call waits for its confirmation or result; then it is turned down'),
+  AERIE_APPROVAL_SWEEP_SECONDS: integer(0, 3600)
+    .default(10)
+    .describe('Interval of the search for calls that nobody answered in time; 0: this process does not search'),
   AERIE_CONTEXT_MAX_MESSAGES: integer(2, 100_000)
     .default(400)
     .describe('Newest messages of a session that are shown to the model'),

@@ -5,6 +5,7 @@ export const ERROR_STATUS = {
   model_not_configured: 400,
   empty_input: 400,
   credential_not_verifiable: 400,
+  confirmation_refused: 400,
   bad_request: 400,
   unauthenticated: 401,
   forbidden: 403,

@@ -13,27 +13,33 @@ export const ACCEPT = `
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
       n int, tenant_id text, session_id uuid, user_id text, run_id uuid, reply_id uuid, input_id uuid, owner text, lease_ms int,
       has_slot bool, rejects bool, coalesce_ms int, max_pending int, session_version int, config_version bigint,
-      count int, message_ids text[], messages jsonb)
+      count int, message_ids text[], messages jsonb, structured_schema jsonb)
   ), l AS MATERIALIZED (
-    SELECT x.*, l.lease_owner, l.lease_token, l.lease_run_id, l.last_seq, l.pending, l.signals, l.waiting_run_id, l.collect_run_id, l.collect_count,
+    SELECT x.*, l.lease_owner, l.lease_token, l.lease_run_id, l.last_seq, l.pending, l.signals, l.hints, l.waiting_run_id, l.collect_run_id,
+           l.collect_count,
            (l.collect_until IS NOT NULL AND l.collect_until > clock_timestamp()) AS collects
     FROM x JOIN session_leases l ON l.tenant_id = x.tenant_id AND l.session_id = x.session_id
     ORDER BY x.tenant_id, x.session_id FOR UPDATE OF l
+  ), s AS MATERIALIZED (
+    -- Whoever held the lease until now may have written the state while this waited for it: the lock makes the row be read anew.
+    SELECT l.n, s.version, s.state FROM l JOIN sessions s ON s.tenant_id = l.tenant_id AND s.id = l.session_id
+    WHERE s.user_id = l.user_id AND s.deleted_at IS NULL FOR SHARE OF s
   ), d AS MATERIALIZED (
-    SELECT l.*, CASE
-      WHEN s.id IS NULL THEN 'gone'
+    SELECT l.*, s.state, CASE
+      WHEN s.n IS NULL THEN 'gone'
       WHEN s.version <> l.session_version OR coalesce(v.version, 0) <> l.config_version THEN 'stale'
       WHEN EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = l.tenant_id AND m.session_id = l.session_id
                    AND m.reply_id = ANY(l.message_ids)) THEN 'duplicate'
-      WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.pending > 0 OR l.waiting_run_id IS NOT NULL) THEN 'busy'
+      WHEN l.rejects AND (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.pending > 0 OR l.hints > 0
+        OR l.waiting_run_id IS NOT NULL) THEN 'busy'
       WHEN l.collects AND l.collect_count >= l.max_pending THEN 'full'
       WHEN l.collects THEN 'joined'
       WHEN l.pending >= l.max_pending THEN 'full'
-      WHEN l.has_slot AND l.coalesce_ms = 0 AND l.lease_owner IS NULL AND l.pending = 0 AND l.signals = 0 AND l.waiting_run_id IS NULL
-        AND l.lease_run_id IS NULL THEN 'taken'
+      WHEN l.has_slot AND l.coalesce_ms = 0 AND l.lease_owner IS NULL AND l.pending = 0 AND l.signals = 0 AND l.hints = 0
+        AND l.waiting_run_id IS NULL AND l.lease_run_id IS NULL THEN 'taken'
       ELSE 'queued' END AS outcome
     FROM l
-    LEFT JOIN sessions s ON s.tenant_id = l.tenant_id AND s.id = l.session_id AND s.user_id = l.user_id AND s.deleted_at IS NULL
+    LEFT JOIN s ON s.n = l.n
     LEFT JOIN config_versions v ON v.tenant_id = l.tenant_id
   ), lease AS (
     UPDATE session_leases t SET
@@ -50,10 +56,10 @@ export const ACCEPT = `
       collect_count    = CASE d.outcome WHEN 'queued' THEN d.count WHEN 'joined' THEN t.collect_count + d.count ELSE t.collect_count END
     FROM d WHERE t.tenant_id = d.tenant_id AND t.session_id = d.session_id AND d.outcome IN ('taken', 'queued', 'joined')
   ), run AS (
-    INSERT INTO runs (tenant_id, id, session_id, user_id, reply_id, status, attempt, owner, started_at, resumed_at)
+    INSERT INTO runs (tenant_id, id, session_id, user_id, reply_id, status, attempt, owner, started_at, resumed_at, structured_schema)
     SELECT tenant_id, run_id, session_id, user_id, reply_id, CASE WHEN outcome = 'taken' THEN 'running' ELSE 'queued' END,
            (outcome = 'taken')::int, CASE WHEN outcome = 'taken' THEN owner END,
-           CASE WHEN outcome = 'taken' THEN now() END, CASE WHEN outcome = 'taken' THEN now() END
+           CASE WHEN outcome = 'taken' THEN now() END, CASE WHEN outcome = 'taken' THEN now() END, structured_schema
     FROM d WHERE outcome IN ('taken', 'queued')
   ), input AS (
     INSERT INTO session_inputs (tenant_id, id, session_id, run_id, kind)
@@ -70,7 +76,7 @@ export const ACCEPT = `
     WHERE d.outcome IN ('taken', 'queued', 'joined')
   )
   SELECT n, outcome, lease_token + (outcome = 'taken')::int AS token, last_seq + count AS last_seq, collect_run_id,
-         waiting_run_id, coalesce(lease_run_id, waiting_run_id) AS blocking_run_id
+         waiting_run_id, coalesce(lease_run_id, waiting_run_id) AS blocking_run_id, CASE WHEN outcome = 'taken' THEN state END AS state
   FROM d`;
 
 export interface AcceptItem {
@@ -92,6 +98,7 @@ export interface AcceptItem {
   readonly count: number;
   readonly message_ids: readonly string[];
   readonly messages: readonly { id: string; data: unknown }[];
+  readonly structured_schema: Record<string, unknown> | null;
 }
 
 export const DUPLICATE = `
@@ -100,10 +107,11 @@ export const DUPLICATE = `
 
 /** $1 tenant, $2 run, $3 owner: what became of an input whose answer was lost. */
 export const ACCEPTED = `
-  SELECT l.lease_token AS token, l.last_seq,
+  SELECT l.lease_token AS token, l.last_seq, s.state,
          -- A claim leaves a trail: whoever took it so is at work already, in this process or another.
          (l.lease_run_id = r.id AND l.lease_owner = $3 AND r.trail IS NULL AND r.attempt = 1) AS taken
   FROM runs r JOIN session_leases l ON l.tenant_id = r.tenant_id AND l.session_id = r.session_id
+  JOIN sessions s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
   WHERE r.tenant_id = $1 AND r.id = $2`;
 
 /** The runs of session $2 that have not ended, found without looking at those that have. */
@@ -118,26 +126,6 @@ const OPEN_RUNS = `
 export const BLOCKING = `
   SELECT id AS run_id, status, open_calls FROM (${OPEN_RUNS}) r
   ORDER BY array_position(ARRAY['running', 'waiting', 'queued'], status), id LIMIT 1`;
-
-/** $1 tenant, $2 session, $3 user, $4 reply, $5 ids of the calls, $6 input, $7 payload. The lease row is locked. */
-export const ANSWER = `
-  WITH run AS (
-    SELECT r.id, r.open_calls,
-           ARRAY(SELECT t FROM unnest($5::text[]) t
-                 WHERE NOT EXISTS (SELECT 1 FROM jsonb_array_elements(r.open_calls) c WHERE c->>'tool_call_id' = t)) AS missing
-    FROM (${OPEN_RUNS}) r WHERE r.user_id = $3 AND r.reply_id::text = $4 AND r.status <> 'queued' AND r.stop_mode IS NULL
-  ), answered AS (
-    UPDATE runs r SET open_calls = (
-      SELECT coalesce(jsonb_agg(c), '[]') FROM jsonb_array_elements(r.open_calls) c WHERE NOT c->>'tool_call_id' = ANY($5))
-    FROM run WHERE r.tenant_id = $1 AND r.id = run.id AND run.missing = '{}'
-    RETURNING r.id
-  ), input AS (
-    INSERT INTO session_inputs (tenant_id, id, session_id, run_id, kind, payload)
-    SELECT $1, $6, $2, id, 'answer', $7::jsonb FROM answered
-  ), lease AS (
-    UPDATE session_leases SET signals = signals + 1 FROM answered WHERE tenant_id = $1 AND session_id = $2
-  )
-  SELECT run.id AS run_id, run.missing FROM run`;
 
 /** $1 tenant, $2 session, $3 who, $4 how, $5 run or null for all of the session. The lease row is locked. */
 export const STOP = `
@@ -159,6 +147,9 @@ export const STOP = `
            CASE WHEN status = 'queued' THEN jsonb_build_object('name', 'run_cancelled', 'value', jsonb_build_object('run_id', id, 'by', $3::text)) END
     FROM open WHERE status IN ('queued', 'waiting')
     RETURNING id
+  ), voided AS (
+    UPDATE approvals a SET status = 'voided', decided_at = now(), decided_by = $3 FROM open
+    WHERE a.tenant_id = $1 AND a.session_id = $2 AND a.run_id = open.id AND a.status = 'pending' AND open.status <> 'queued'
   ), lease AS (
     UPDATE session_leases l SET
       pending        = l.pending - (SELECT count(*) FROM open WHERE status = 'queued'),

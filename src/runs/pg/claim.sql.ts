@@ -1,3 +1,4 @@
+import { MAX_HINTS } from './inbox.sql.js';
 import { hasWork, inMs, isFree } from './lease.sql.js';
 
 const OF_SESSION = (alias: string, of: string): string =>
@@ -22,7 +23,7 @@ export const FIND = `
     UNION ALL
     SELECT i.tenant_id, i.session_id, 0, i.created_at
     FROM session_inputs i JOIN session_leases l ON l.tenant_id = i.tenant_id AND l.session_id = i.session_id
-    WHERE i.kind <> 'message' AND ${isFree('l')}
+    WHERE i.kind <> 'message' AND (i.kind <> 'hint' OR l.waiting_run_id IS NULL) AND ${isFree('l')}
     UNION ALL
     SELECT t.tenant_id, q.session_id, coalesce(w.runs, 0) + row_number() OVER (PARTITION BY t.tenant_id ORDER BY q.accepted_at), q.accepted_at
     FROM tenant t LEFT JOIN at_work w ON w.tenant_id = t.tenant_id
@@ -62,7 +63,7 @@ export const TAKE = `
     FROM unnest($1::text[], $2::uuid[]) AS s (tenant_id, session_id)
     JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.session_id
   ), w AS MATERIALIZED (
-    SELECT k.*, r.id AS run_id, r.reply_id, r.user_id, r.stop_mode AS run_stop_mode, r.resumed_at, r.attempt, r.work_ms, r.open_calls, CASE
+    SELECT k.*, s.state, r.state_before, r.structured_schema, r.id AS run_id, r.reply_id, r.user_id, r.stop_mode AS run_stop_mode, r.resumed_at, r.attempt, r.work_ms, r.open_calls, CASE
         WHEN r.id IS NULL THEN 'idle'
         WHEN r.status = 'queued' THEN 'next'
         WHEN r.status = 'waiting' THEN 'resumed'
@@ -72,7 +73,8 @@ export const TAKE = `
       k.lease_expires_at IS NULL OR (k.lease_expires_at >= pg_postmaster_start_time() + $7::int * interval '1 millisecond'
         AND ($5::timestamptz IS NULL OR NOT k.lease_expires_at BETWEEN $5::timestamptz AND $6::timestamptz)) AS counts,
       (SELECT count(*) FROM messages m WHERE ${OF_SESSION('m', 'k')} AND m.run_id = r.id AND m.position < 0 AND r.status = 'queued') AS said
-    FROM k LEFT JOIN runs r ON r.tenant_id = k.tenant_id AND r.id = k.next_run_id
+    FROM k JOIN sessions s ON s.tenant_id = k.tenant_id AND s.id = k.session_id
+    LEFT JOIN runs r ON r.tenant_id = k.tenant_id AND r.id = k.next_run_id
   ), lease AS (
     UPDATE session_leases l SET
       lease_token      = l.lease_token + w.claims::int,
@@ -86,7 +88,8 @@ export const TAKE = `
       last_seq         = l.last_seq + w.jump + CASE WHEN w.kind = 'next' THEN w.said ELSE 0 END,
       pending          = l.pending - (w.kind = 'next')::int,
       -- Counted anew: the row is locked, and this statement sees all that was put in before.
-      signals          = (SELECT count(*) FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind <> 'message')
+      signals          = (SELECT count(*) FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind NOT IN ('message', 'hint')),
+      hints            = (SELECT count(*) FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind = 'hint')
     FROM w WHERE ${OF_SESSION('l', 'w')}
     RETURNING l.tenant_id, l.session_id, l.lease_token, l.last_seq
   ), run AS (
@@ -116,11 +119,18 @@ export const TAKE = `
     RETURNING m.tenant_id, m.session_id, m.reply_id, m.position, m.data
   )
   SELECT w.tenant_id, w.session_id, w.kind, w.run_id, w.reply_id, w.user_id, w.run_stop_mode AS stop, w.last_seq AS committed_seq, w.open_calls,
+         w.state, w.state_before, w.structured_schema,
          lease.lease_token AS token, lease.last_seq, coalesce(run.attempt, w.attempt) AS attempt, coalesce(run.work_ms, w.work_ms) AS work_ms,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('reply_id', p.reply_id, 'position', p.position, 'data', p.data) ORDER BY p.position), '[]')
           FROM placed p WHERE ${OF_SESSION('p', 'w')}) AS messages,
          (SELECT coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'run_id', i.run_id, 'kind', i.kind, 'payload', i.payload) ORDER BY i.position), '[]')
-          FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind <> 'message') AS signals
+          FROM (
+            SELECT i.* FROM session_inputs i WHERE ${OF_SESSION('i', 'w')} AND i.kind NOT IN ('message', 'hint')
+            UNION ALL
+            -- A parked session hears them when it goes on.
+            (SELECT i.* FROM session_inputs i
+             WHERE ${OF_SESSION('i', 'w')} AND i.kind = 'hint' AND (w.waiting_run_id IS NULL OR w.kind = 'resumed')
+             ORDER BY i.position LIMIT ${MAX_HINTS})) i) AS signals
   FROM w JOIN lease ON ${OF_SESSION('lease', 'w')}
   LEFT JOIN run ON run.tenant_id = w.tenant_id AND run.id = w.run_id`;
 

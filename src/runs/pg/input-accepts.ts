@@ -22,6 +22,7 @@ interface AcceptRow extends Row {
   last_seq: number;
   collect_run_id: string;
   waiting_run_id: string | null;
+  state: unknown;
 }
 
 /** Puts input on record, many inputs in one statement. */
@@ -69,13 +70,13 @@ export class InputAccepts {
   }
 
   private async committed(item: accept.AcceptItem): Promise<AcceptRow | undefined> {
-    const [row] = await this.database.run<Pick<AcceptRow, 'token' | 'last_seq'> & { taken: boolean }>(
+    const [row] = await this.database.run<Pick<AcceptRow, 'token' | 'last_seq' | 'state'> & { taken: boolean }>(
       'run-accepted',
       accept.ACCEPTED,
       [item.tenant_id, item.run_id, item.owner],
     );
     if (!row) return undefined;
-    const { taken, token, last_seq } = row;
+    const { taken, token, last_seq, state } = row;
     return {
       n: item.n,
       outcome: taken ? 'taken' : 'queued',
@@ -83,6 +84,7 @@ export class InputAccepts {
       last_seq,
       collect_run_id: '',
       waiting_run_id: null,
+      state,
     };
   }
 
@@ -121,7 +123,7 @@ export class InputAccepts {
     if (!row) return { outcome: 'gone' };
     switch (row.outcome) {
       case 'taken':
-        return { outcome: 'taken', token: row.token, last_seq: row.last_seq };
+        return { outcome: 'taken', token: row.token, last_seq: row.last_seq, state: row.state };
       case 'queued': {
         if (!row.waiting_run_id) return { outcome: 'queued' };
         const blocked_by = await blocking(sql, principal, input.session_id);
@@ -193,5 +195,6 @@ function acceptItem(principal: Principal, input: RunInput, taker: Taker, maxPend
     count: input.messages.length,
     message_ids: input.messages.map((message) => message.id),
     messages: input.messages.map((message) => ({ id: message.id, data: toStep(message) })),
+    structured_schema: input.structured_schema,
   };
 }

@@ -9,6 +9,7 @@ interface Row extends Record<string, unknown> {
   n: number;
   outcome: 'stopped' | 'asked' | 'held' | 'pending' | 'released';
   stop_mode: StopMode | null;
+  hints: number;
 }
 type Written = Row | undefined;
 
@@ -20,7 +21,7 @@ export class LeaseWrites {
     this.writes = new GroupCommit({
       write: (items) => writeAll(database, items),
       key: (item) => `${item.tenant_id}:${item.session_id}`,
-      size: (item) => textLength(item.data) + textLength(item.tools),
+      size: ({ data, tools, state, approvals }) => textLength([data, tools, state, approvals]),
       isAway,
     });
   }
@@ -29,11 +30,12 @@ export class LeaseWrites {
     const run_id = checkpoint.step.run_id;
     const written = await this.writes.submit({ ...blank(held, 'step', run_id), ...stepOf(checkpoint) });
     if (written === undefined) return { outcome: 'fenced' };
-    return written.outcome === 'asked' ? stopped(written) : { outcome: 'held' };
+    const { hints } = written;
+    return written.outcome === 'asked' ? { ...stopped(written), hints } : { outcome: 'held', hints };
   }
 
   finish(held: Lease, finish: Finish): Promise<FinishOutcome> {
-    const { run_id, status, usage, error, ending, remove } = finish;
+    const { run_id, status, usage, error, ending, remove, voids } = finish;
     return this.end({
       ...blank(held, 'finish', run_id),
       ...stepOf(finish),
@@ -42,12 +44,13 @@ export class LeaseWrites {
       error,
       ending,
       remove,
+      voids,
       stoppable: status === 'completed',
     });
   }
 
   park(held: Lease, park: Park): Promise<FinishOutcome> {
-    const { run_id, usage, ending, open_calls, known_calls } = park;
+    const { run_id, usage, ending, open_calls, known_calls, approvals, approval_ttl_ms } = park;
     return this.end({
       ...blank(held, 'park', run_id),
       ...stepOf(park),
@@ -55,6 +58,8 @@ export class LeaseWrites {
       ending,
       open_calls,
       known_calls,
+      approvals,
+      approval_ttl_ms,
       stoppable: true,
     });
   }
@@ -108,9 +113,12 @@ const blank = (held: Lease, kind: WriteItem['kind'], run_id: string | null): Wri
   known_calls: [],
   stoppable: false,
   remove: false,
+  voids: false,
+  approvals: [],
+  approval_ttl_ms: 0,
 });
 
-const stepOf = ({ last_seq, step, tools, calls, consumed }: Checkpoint) => ({
+const stepOf = ({ last_seq, step, tools, calls, consumed, state, state_before }: Checkpoint) => ({
   last_seq,
   reply_id: step.reply_id,
   step: step.step,
@@ -119,4 +127,6 @@ const stepOf = ({ last_seq, step, tools, calls, consumed }: Checkpoint) => ({
   tools,
   calls,
   consumed,
+  state,
+  state_before,
 });

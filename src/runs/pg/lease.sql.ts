@@ -1,6 +1,7 @@
 /**
  * What the statements of the run ledger share. Each one decides by the row of the session's lease alone: under READ COMMITTED a subquery on
- * another table sees the old snapshot after a lock wait, the locked row itself is read anew.
+ * another table sees the old snapshot after a lock wait, the locked row itself is read anew. Whoever locks the lease and the row of a session
+ * locks the lease first.
  */
 
 /** Queued runs of lease `l` that may start: one that still collects messages is always the last in the queue. */
@@ -9,7 +10,7 @@ export const startable = (l: string): string =>
 
 /** Whether the session of lease `l` has something to do, whoever holds it. */
 export const hasWork = (l: string): string =>
-  `(${l}.lease_run_id IS NOT NULL OR ${l}.signals > 0 OR (${l}.waiting_run_id IS NULL AND ${startable(l)} > 0))`;
+  `(${l}.lease_run_id IS NOT NULL OR ${l}.signals > 0 OR (${l}.waiting_run_id IS NULL AND (${startable(l)} > 0 OR ${l}.hints > 0)))`;
 
 /** Whether nobody holds lease `l`: it was given back (no owner), ran out, or its holder is known to be dead (no time). */
 export const isFree = (l: string): string =>

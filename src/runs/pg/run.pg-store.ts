@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal, SystemPrincipal } from '../../auth/principal.js';
+import type { HintBlock } from '../../core/messages/block.js';
 import { Database, type Row } from '../../platform/database/database.js';
-import { newId } from '../../platform/ids.js';
 import type { SessionRef } from '../../platform/redis/keys.js';
 import type { MessageRow } from '../../sessions/transcript-rows.js';
+import type { Answer, Answered, TurnedDown } from '../answers.js';
+import type { Delivered, NewHint } from '../inbox.js';
 import {
   RunStore,
   type Accepted,
-  type Answer,
-  type Answered,
   type Checkpoint,
   type CheckpointOutcome,
   type Claim,
@@ -19,13 +19,15 @@ import {
   type Park,
   type Renewed,
   type RunInput,
+  type SignalInput,
   type StopMode,
   type StopRequest,
   type Taker,
   type Work,
 } from '../run.store.js';
-import * as accept from './accept.sql.js';
+import { CallAnswers } from './call-answers.js';
 import { FIND } from './claim.sql.js';
+import { Inbox } from './inbox.js';
 import { InputAccepts } from './input-accepts.js';
 import * as lease from './lease.sql.js';
 import { LeaseWrites } from './lease-writes.js';
@@ -36,36 +38,47 @@ import { takeWork } from './take-work.js';
 export class RunPgStore extends RunStore {
   private readonly inputs: InputAccepts;
   private readonly writes: LeaseWrites;
+  private readonly answers: CallAnswers;
+  private readonly inbox: Inbox;
 
   constructor(private readonly database: Database) {
     super();
     this.inputs = new InputAccepts(database);
     this.writes = new LeaseWrites(database);
+    this.answers = new CallAnswers(database);
+    this.inbox = new Inbox(database);
   }
 
   accept(principal: Principal, input: RunInput, taker: Taker, maxPending: number): Promise<Accepted> {
     return this.inputs.accept(principal, input, taker, maxPending);
   }
 
-  async answer(principal: Principal, sessionId: string, answer: Answer): Promise<Answered> {
-    const { tenant_id, user_id } = principal;
-    return this.database.transaction(async (sql) => {
-      const locked = await sql.run('run-lock', lease.LOCK, [tenant_id, sessionId]);
-      if (locked.length === 0) return { outcome: 'gone' };
-      const ids = answer.results.map((result) => result.id);
-      const [row] = await sql.run<{ run_id: string; missing: string[] }>('run-answer', accept.ANSWER, [
-        tenant_id,
-        sessionId,
-        user_id,
-        answer.reply_id,
-        ids,
-        newId(),
-        JSON.stringify(answer),
-      ]);
-      if (!row) return { outcome: 'not_awaited', tool_call_ids: ids };
-      if (row.missing.length > 0) return { outcome: 'not_awaited', tool_call_ids: row.missing };
-      return { outcome: 'resumed', run_id: row.run_id };
-    });
+  answer(principal: Principal, sessionId: string, answer: Answer): Promise<Answered> {
+    return this.answers.answer(principal, sessionId, answer);
+  }
+
+  turnDown(principal: Principal, sessionId: string, hint: HintBlock): Promise<TurnedDown> {
+    return this.answers.turnDown(principal, sessionId, hint);
+  }
+
+  expireApprovals(_system: SystemPrincipal, limit: number): Promise<SessionRef[]> {
+    return this.answers.expire(limit);
+  }
+
+  deliverHint(principal: Principal, sessionId: string, hint: NewHint): Promise<Delivered> {
+    return this.inbox.hint(principal, sessionId, hint);
+  }
+
+  notify(principal: Principal, sessionId: string, name: string, value: Record<string, unknown>): Promise<Delivered> {
+    return this.inbox.notify(principal, sessionId, name, value);
+  }
+
+  hints(held: Lease): Promise<SignalInput[]> {
+    return this.inbox.hints(held);
+  }
+
+  wake(held: Lease, names: { run_id: string; reply_id: string }): Promise<Work | null> {
+    return this.inbox.wake(held, names);
   }
 
   checkpoint(held: Lease, checkpoint: Checkpoint): Promise<CheckpointOutcome> {

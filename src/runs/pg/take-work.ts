@@ -18,6 +18,9 @@ interface TakenRow extends SessionRef, Row {
   last_seq: number;
   messages: MessageRow[];
   signals: SignalInput[];
+  state: unknown;
+  state_before: unknown;
+  structured_schema: Record<string, unknown> | null;
 }
 
 /** Gives each session, whose lease row is locked, its next work. `leaseMs`: the length of the lease that is taken with it. */
@@ -65,6 +68,9 @@ function claimOf(row: TakenRow, owner: string, messages: readonly MessageRow[]):
     stop,
     open_calls: (row.open_calls ?? []).map((call) => call.tool_call_id),
     last_seq,
+    state: row.state,
+    state_before: row.state_before,
+    structured_schema: row.structured_schema,
     messages: toMessages(messages.map((message) => ({ ...message, step: 0 }))),
   };
   return {

@@ -12,25 +12,32 @@ export const WRITE = `
     SELECT * FROM jsonb_to_recordset($1::jsonb) AS x (
       n int, tenant_id text, session_id uuid, token bigint, owner text, kind text, last_seq bigint, run_id uuid, reply_id text, step int,
       position bigint, data jsonb, tools jsonb, calls jsonb, consumed uuid[], status text, stoppable bool, usage jsonb, error jsonb, ending jsonb,
-      open_calls jsonb, known_calls text[], remove bool)
+      open_calls jsonb, known_calls text[], remove bool, voids bool, approvals jsonb, approval_ttl_ms bigint, state jsonb, state_before jsonb)
   ), l AS MATERIALIZED (
-    SELECT x.*, l.stop_run_id, l.stop_mode, l.pending, 
-           greatest(0, l.signals - CASE WHEN cardinality(x.consumed) = 0 THEN 0 ELSE (
-             SELECT count(*) FROM session_inputs i WHERE i.tenant_id = x.tenant_id AND i.id = ANY(x.consumed))::int END) AS left_signals,
-           l.waiting_run_id, ${startable('l')} AS startable
+    SELECT x.*, l.stop_run_id, l.stop_mode, l.signals, l.hints, l.waiting_run_id, ${startable('l')} AS startable,
+           coalesce(l.stop_run_id = x.run_id AND (x.stoppable OR (x.kind = 'finish' AND l.stop_mode = 'rollback' AND NOT x.remove)), false) AS refused
     FROM x JOIN session_leases l ON l.tenant_id = x.tenant_id AND l.session_id = x.session_id
       AND l.lease_token = x.token AND l.lease_owner = x.owner
     ORDER BY x.tenant_id, x.session_id FOR UPDATE OF l
+  ), consumed AS (
+    -- What was removed by this very write is counted: said again after a lost answer it removes nothing.
+    DELETE FROM session_inputs i USING l
+    WHERE NOT l.refused AND cardinality(l.consumed) > 0 AND i.tenant_id = l.tenant_id AND i.id = ANY(l.consumed)
+    RETURNING l.n, i.kind
+  ), c AS (
+    SELECT l.*, greatest(0, l.signals - (SELECT count(*) FROM consumed i WHERE i.n = l.n AND i.kind <> 'hint')) AS left_signals,
+           greatest(0, l.hints - (SELECT count(*) FROM consumed i WHERE i.n = l.n AND i.kind = 'hint')) AS left_hints
+    FROM l
   ), d AS MATERIALIZED (
-    SELECT l.*, CASE
-      WHEN stop_run_id = run_id AND (stoppable OR (kind = 'finish' AND stop_mode = 'rollback' AND NOT remove)) THEN 'stopped'
+    SELECT c.*, CASE
+      WHEN refused THEN 'stopped'
       WHEN kind = 'step' THEN CASE WHEN stop_run_id = run_id THEN 'asked' ELSE 'held' END
       WHEN kind = 'handover' THEN 'released'
       WHEN left_signals > 0 THEN 'pending'
       WHEN kind = 'park' OR waiting_run_id IS NOT NULL THEN 'released'
-      WHEN startable > 0 THEN 'pending'
+      WHEN startable > 0 OR left_hints > 0 THEN 'pending'
       ELSE 'released' END AS outcome
-    FROM l
+    FROM c
   ), lease AS (
     UPDATE session_leases t SET
       lease_owner      = CASE WHEN d.outcome = 'released' THEN NULL ELSE t.lease_owner END,
@@ -40,6 +47,7 @@ export const WRITE = `
       stop_mode        = CASE WHEN d.kind IN ('finish', 'park') THEN NULL ELSE t.stop_mode END,
       waiting_run_id   = CASE WHEN d.kind = 'park' THEN d.run_id ELSE t.waiting_run_id END,
       signals          = d.left_signals,
+      hints            = d.left_hints,
       last_seq         = d.last_seq
     FROM d WHERE t.tenant_id = d.tenant_id AND t.session_id = d.session_id AND d.outcome <> 'stopped'
   ), run AS (
@@ -57,6 +65,7 @@ export const WRITE = `
         WHERE NOT c->>'tool_call_id' = ANY(d.known_calls) OR EXISTS (
           SELECT 1 FROM jsonb_array_elements(coalesce(r.open_calls, '[]')) o WHERE o->>'tool_call_id' = c->>'tool_call_id'))
         WHEN d.kind = 'finish' THEN NULL ELSE r.open_calls END,
+      state_before = CASE WHEN d.state IS NULL THEN r.state_before ELSE coalesce(r.state_before, d.state_before) END,
       work_ms     = r.work_ms + ${OPEN},
       trail       = CASE WHEN d.kind = 'finish' THEN r.trail ELSE coalesce(r.trail, '[]') || jsonb_build_object(
         'at', now(), 'event', CASE d.kind WHEN 'park' THEN 'parked' ELSE 'handed_over' END, 'node', d.owner) END
@@ -91,11 +100,32 @@ export const WRITE = `
     WHERE d.outcome <> 'stopped'
     -- Said again after a lost answer.
     ON CONFLICT (tenant_id, id) DO NOTHING
-  ), input AS (
-    DELETE FROM session_inputs i USING d
-    WHERE d.outcome <> 'stopped' AND cardinality(d.consumed) > 0 AND i.tenant_id = d.tenant_id AND i.id = ANY(d.consumed)
+  ), before AS (
+    -- The other kinds write it with the rest of the run: a row is updated once in a statement.
+    UPDATE runs r SET state_before = d.state_before FROM d
+    WHERE d.kind = 'step' AND d.state IS NOT NULL AND r.tenant_id = d.tenant_id AND r.id = d.run_id AND r.state_before IS NULL
+  ), session AS (
+    -- What the run had saved is on its row since an earlier write: only the holder writes it.
+    UPDATE sessions s SET state = CASE WHEN d.remove THEN r.state_before ELSE d.state END
+    FROM d JOIN runs r ON r.tenant_id = d.tenant_id AND r.id = d.run_id
+    WHERE s.tenant_id = d.tenant_id AND s.id = d.session_id AND d.outcome <> 'stopped'
+      AND CASE WHEN d.remove THEN r.state_before IS NOT NULL ELSE d.state IS NOT NULL END
+  ), asked AS (
+    INSERT INTO approvals (tenant_id, id, user_id, session_id, run_id, reply_id, tool_call_id, tool_name, kind, input, input_hash, message,
+      suggested_rules, expires_at)
+    SELECT d.tenant_id, a.id, r.user_id, d.session_id, d.run_id, d.reply_id, a.tool_call_id, a.tool_name, a.kind, a.input, a.input_hash, a.message,
+      a.suggested_rules, now() + d.approval_ttl_ms * interval '1 millisecond'
+    FROM d JOIN runs r ON r.tenant_id = d.tenant_id AND r.id = d.run_id
+    CROSS JOIN jsonb_to_recordset(d.approvals) AS a (id uuid, tool_call_id text, tool_name text, kind text, input text, input_hash text,
+      message text, suggested_rules jsonb)
+    WHERE d.kind = 'park' AND d.outcome <> 'stopped'
+    ON CONFLICT DO NOTHING
+  ), voided AS (
+    UPDATE approvals a SET status = 'voided', decided_at = now() FROM d
+    WHERE d.kind = 'finish' AND d.voids AND d.outcome <> 'stopped' AND a.tenant_id = d.tenant_id AND a.session_id = d.session_id
+      AND a.run_id = d.run_id AND a.status = 'pending'
   )
-  SELECT n, outcome, stop_mode FROM d`;
+  SELECT n, outcome, stop_mode, left_hints::int AS hints FROM d`;
 
 export interface WriteItem {
   readonly n: number;
@@ -121,6 +151,11 @@ export interface WriteItem {
   readonly open_calls?: unknown;
   readonly known_calls: readonly string[];
   readonly remove: boolean;
+  readonly voids: boolean;
+  readonly approvals: readonly unknown[];
+  readonly approval_ttl_ms: number;
+  readonly state?: unknown;
+  readonly state_before?: unknown;
 }
 
 /** $1 tenant, $2 run, $3 last seq: whether a write whose answer was lost was committed after all. Numbers are given once. */
