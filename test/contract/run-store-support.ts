@@ -101,6 +101,7 @@ export class Ledger {
       permission_mode: 'default' as const,
       permission_rules: [],
       disabled_tools: [],
+      metadata: {},
     };
     await this.sessions.create(as, { id, agent_id, external_id: null, config });
     return id;
