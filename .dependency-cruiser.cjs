@@ -96,7 +96,11 @@ module.exports = {
       from: { path: '^src/runs/', pathNot: [SPEC, '[.]entity[.]ts$'] },
       to: {
         path: FEATURE,
-        pathNot: ['^src/runs/', ...PUBLISHED, '^src/sessions/(transcript-rows|session-permissions)[.]ts$'],
+        pathNot: [
+          '^src/runs/',
+          ...PUBLISHED,
+          '^src/sessions/(transcript-rows|session-(permissions|views)|stored-state)[.]ts$',
+        ],
       },
     },
     {
@@ -106,7 +110,12 @@ module.exports = {
       from: { path: `${FEATURE}.*[.]entity[.]ts$` },
       to: {
         path: FEATURE,
-        pathNot: ['^src/$1/', '[.](entity|schema)[.]ts$', '^src/sessions/transcript-rows[.]ts$'],
+        pathNot: [
+          '^src/$1/',
+          '[.](entity|schema)[.]ts$',
+          '^src/sessions/transcript-rows[.]ts$',
+          '^src/runs/answers[.]ts$',
+        ],
       },
     },
     {

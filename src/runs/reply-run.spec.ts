@@ -70,7 +70,15 @@ describe('a reply that is stopped while it comes to its rest', () => {
       permissions: permissionContext('bypass'),
       shellParser: noShell,
     };
-    const preparation = { run: RUN, history: [], assembly, failure: undefined, reopened: null, consumed: [] };
+    const preparation = {
+      run: RUN,
+      history: [],
+      assembly,
+      failure: undefined,
+      reopened: null,
+      signals: [],
+      consumed: [],
+    };
 
     expect(await new ReplyRun(stretch, preparation).play()).toEqual({ outcome: 'released' });
     expect(parked[0]?.calls).toEqual([expect.objectContaining({ input_tokens: 7, output_tokens: 3 })]);

@@ -2,7 +2,7 @@ import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import type { Msg } from '../core/messages/message.js';
 import type { Page } from '../platform/http/wire.js';
 import type { SessionRef } from '../platform/redis/keys.js';
-import type { SessionConfig, SessionListQuery } from './session.schema.js';
+import type { ForkedFrom, SessionConfig, SessionListQuery } from './session.schema.js';
 
 export interface SessionRecord {
   readonly tenant_id: string;
@@ -12,6 +12,7 @@ export interface SessionRecord {
   readonly external_id: string | null;
   readonly source: 'user' | 'schedule';
   readonly config: SessionConfig;
+  readonly forked_from: ForkedFrom | null;
   readonly created_at: Date;
   readonly updated_at: Date;
   /** Counts the changes of this record. */
@@ -28,11 +29,32 @@ export interface SessionRecord {
   readonly reply_seq: number;
 }
 
+/** A record with what a view shows of the session's state; `storedState` reads it. */
+export interface StatefulRecord extends SessionRecord {
+  readonly state: unknown;
+}
+
 export interface NewSession {
   readonly id: string;
   readonly agent_id: string;
   readonly external_id: string | null;
   readonly config: SessionConfig;
+}
+
+export interface NewFork {
+  readonly id: string;
+  readonly external_id: string | null;
+  readonly name: string;
+  /** The last message that is copied; all when absent. */
+  readonly message_id?: string | undefined;
+  /** What becomes of a reply that has not ended. */
+  readonly close: (open: Msg) => Msg;
+}
+
+/** Messages in a row, oldest first, and the position to go on behind; null when that was the last. */
+export interface TranscriptStretch {
+  readonly messages: Msg[];
+  readonly next: number | null;
 }
 
 export interface TranscriptPage {
@@ -49,14 +71,24 @@ export abstract class SessionStore {
   /** False when the caller has a session of this name already. */
   abstract create(principal: Principal, session: NewSession): Promise<boolean>;
   abstract get(principal: Principal, id: string): Promise<SessionRecord | null>;
-  abstract list(principal: Principal, query: SessionListQuery): Promise<Page<SessionRecord>>;
+  abstract getWithState(principal: Principal, id: string): Promise<StatefulRecord | null>;
+  /** A page may hold fewer sessions than asked for, so that their states stay within bounds. */
+  abstract list(principal: Principal, query: SessionListQuery): Promise<Page<StatefulRecord>>;
   abstract update(
     principal: Principal,
     id: string,
     change: (config: SessionConfig) => SessionConfig,
-  ): Promise<SessionRecord | null>;
+  ): Promise<StatefulRecord | null>;
+  /** Copies configuration, state and transcript as committed at one moment. `id` is that of the session. */
+  abstract fork(
+    principal: Principal,
+    id: string,
+    fork: NewFork,
+  ): Promise<'forked' | 'no_session' | 'no_message' | 'name_taken'>;
   /** The page before message `before`, oldest first, and the number it is exact at. Null when there is no message `before`. */
   abstract messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null>;
+  /** What is behind position `after` and not behind `until`, bounded in number and bytes. Null when there is no such session. */
+  abstract stretch(principal: Principal, id: string, after: number, until: number): Promise<TranscriptStretch | null>;
   /** One message of the transcript as it stands; null when there is none of this id. */
   abstract message(principal: Principal, id: string, messageId: string): Promise<Msg | null>;
   /** Tombstones sessions and takes their leases away, so that whoever works on them can write no more. Returns those it closed. */

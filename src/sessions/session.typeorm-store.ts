@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
+import { EMPTY_STATE } from '../core/state/session-state.js';
 import type { Msg } from '../core/messages/message.js';
 import { Database, type Row } from '../platform/database/database.js';
 import { jsonColumns } from '../platform/database/pages.js';
@@ -7,25 +8,30 @@ import type { Page } from '../platform/http/wire.js';
 import { isUuid } from '../platform/ids.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import { IsNull } from 'typeorm';
+import { STRETCH } from './export.sql.js';
+import { ADD_REPLIES, FORK } from './fork.sql.js';
 import { SessionEntity } from './session.entity.js';
 import type { SessionConfig, SessionListQuery } from './session.schema.js';
-import { SessionStore, type NewSession, type SessionRecord, type TranscriptPage } from './session.store.js';
-import { type MessageRow, toMessages } from './transcript-rows.js';
+import { IS_RUNNING, listStatements, RECORD, RECORD_WITH_STATE } from './session.sql.js';
+import {
+  SessionStore,
+  type NewFork,
+  type NewSession,
+  type SessionRecord,
+  type StatefulRecord,
+  type TranscriptPage,
+  type TranscriptStretch,
+} from './session.store.js';
+import { type MessageRow, toMessages, toStep } from './transcript-rows.js';
 
 /** Sessions go with all their rows, which may be many. */
 const PURGE_MS = 300_000;
 
-const IS_RUNNING = `
-  (l.lease_owner IS NOT NULL OR l.lease_run_id IS NOT NULL OR l.signals > 0
-   OR ((l.pending > 0 OR l.hints > 0) AND l.waiting_run_id IS NULL)) AS is_running`;
+/** A long transcript is copied in one statement. */
+const FORK_MS = 60_000;
 
-const RECORD = `
-  SELECT s.tenant_id, s.id, s.user_id, s.agent_id, s.external_id, s.source, s.config, s.created_at, s.updated_at,
-         s.version, coalesce((SELECT v.version FROM config_versions v WHERE v.tenant_id = s.tenant_id), 0) AS config_version,
-         ${IS_RUNNING}, l.last_seq, l.reply_seq,
-         coalesce((SELECT r.open_calls FROM runs r WHERE r.tenant_id = s.tenant_id AND r.id = l.waiting_run_id), '[]') AS open_calls
-  FROM sessions s JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id
-  WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.deleted_at IS NULL`;
+const STRETCH_MESSAGES = 100;
+const STRETCH_BYTES = 1024 * 1024;
 
 @Injectable()
 export class SessionTypeormStore extends SessionStore {
@@ -48,43 +54,39 @@ export class SessionTypeormStore extends SessionStore {
     return rows.length > 0;
   }
 
-  async get(principal: Principal, id: string): Promise<SessionRecord | null> {
-    // Two look-ups by key instead of one by either: the planner would answer an OR by reading all sessions of the user. An id wins.
+  get(principal: Principal, id: string): Promise<SessionRecord | null> {
+    return this.find<SessionRecord & Row>(principal, id, 'session', RECORD);
+  }
+
+  getWithState(principal: Principal, id: string): Promise<StatefulRecord | null> {
+    return this.find<StatefulRecord & Row>(principal, id, 'session-with-state', RECORD_WITH_STATE);
+  }
+
+  /** Two look-ups by key instead of one by either: the planner would answer an OR by reading all sessions of the user. An id wins. */
+  private async find<T extends Row>(principal: Principal, id: string, name: string, select: string): Promise<T | null> {
     const values = [principal.tenant_id, principal.user_id, id];
-    const byId = isUuid(id) ? await this.one('session-by-id', 'AND s.id = $3', values) : null;
-    return byId ?? this.one('session-by-name', 'AND s.external_id = $3', values);
+    const one = async (by: string, column: string) =>
+      (await this.database.run<T>(`${name}-by-${by}`, `${select} AND s.${column} = $3`, values))[0];
+    const byId = isUuid(id) ? await one('id', 'id') : undefined;
+    return byId ?? (await one('name', 'external_id')) ?? null;
   }
 
-  private async one(name: string, condition: string, values: unknown[]): Promise<SessionRecord | null> {
-    const [record] = await this.database.run<SessionRecord & Row>(name, `${RECORD} ${condition}`, values);
-    return record ?? null;
-  }
-
-  async list(principal: Principal, query: SessionListQuery): Promise<Page<SessionRecord>> {
-    const { tenant_id, user_id } = principal;
-    const [rows, [counted]] = await Promise.all([
-      this.database.run<SessionRecord & Row>(
-        'session-list',
-        `${RECORD} AND ($3::uuid IS NULL OR s.agent_id = $3) AND ($4::uuid IS NULL OR s.id < $4) ORDER BY s.id DESC LIMIT $5`,
-        [tenant_id, user_id, query.agent_id ?? null, query.cursor ?? null, query.limit + 1],
-      ),
-      this.database.run<{ total: number }>(
-        'session-count',
-        `SELECT count(*) AS total FROM sessions
-         WHERE tenant_id = $1 AND user_id = $2 AND deleted_at IS NULL AND ($3::uuid IS NULL OR agent_id = $3)`,
-        [tenant_id, user_id, query.agent_id ?? null],
-      ),
+  async list({ tenant_id, user_id }: Principal, query: SessionListQuery): Promise<Page<StatefulRecord>> {
+    const { kind, page, count } = listStatements([tenant_id, user_id], query);
+    const [found, [counted]] = await Promise.all([
+      this.database.run<StatefulRecord & { fits: boolean } & Row>(`session-list${kind}`, page.text, page.values),
+      this.database.run<{ total: number }>(`session-count${kind}`, count.text, count.values),
     ]);
-    const page = rows.slice(0, query.limit);
-    const next_cursor = rows.length > query.limit ? (page.at(-1)?.id ?? null) : null;
-    return { rows: page, total: counted?.total ?? 0, next_cursor };
+    const rows = found.slice(0, query.limit).filter(({ fits }) => fits);
+    const next_cursor = found.length > rows.length ? (rows.at(-1)?.id ?? null) : null;
+    return { rows, total: counted?.total ?? 0, next_cursor };
   }
 
   async update(
     principal: Principal,
     id: string,
     change: (config: SessionConfig) => SessionConfig,
-  ): Promise<SessionRecord | null> {
+  ): Promise<StatefulRecord | null> {
     const found = await this.get(principal, id);
     if (!found) return null;
     const { tenant_id, user_id } = principal;
@@ -98,7 +100,37 @@ export class SessionTypeormStore extends SessionStore {
           jsonColumns({ config: change(row.config), updated_at: new Date(), version: row.version + 1 }),
         );
     });
-    return this.get(principal, found.id);
+    return this.getWithState(principal, found.id);
+  }
+
+  fork(
+    principal: Principal,
+    id: string,
+    fork: NewFork,
+  ): Promise<'forked' | 'no_session' | 'no_message' | 'name_taken'> {
+    const { tenant_id, user_id } = principal;
+    const { window_context } = EMPTY_STATE;
+    return this.database.transaction(async (sql) => {
+      const rows = await sql.run<MessageRow & { known: boolean; made: boolean; run_id: string } & Row>(
+        'session-fork',
+        FORK,
+        [tenant_id, user_id, id, fork.message_id ?? null, fork.id, fork.external_id, fork.name, window_context],
+        FORK_MS,
+      );
+      const [first] = rows;
+      if (!first) return 'no_session';
+      if (!first.known) return 'no_message';
+      if (!first.made) return 'name_taken';
+      const open = rows.filter((row) => row.reply_id !== null);
+      const replies = toMessages(open).map((reply) => {
+        const row = open.find(({ reply_id }) => reply_id === reply.id);
+        return { reply_id: reply.id, run_id: row?.run_id, position: row?.position, data: toStep(fork.close(reply)) };
+      });
+      if (replies.length > 0) {
+        await sql.run('session-fork-replies', ADD_REPLIES, [tenant_id, fork.id, JSON.stringify(replies)]);
+      }
+      return 'forked';
+    });
   }
 
   async messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null> {
@@ -131,6 +163,14 @@ export class SessionTypeormStore extends SessionStore {
       is_running: first.is_running,
       as_of_seq: first.last_seq,
     };
+  }
+
+  async stretch(principal: Principal, id: string, after: number, until: number): Promise<TranscriptStretch | null> {
+    const values = [principal.tenant_id, principal.user_id, id, after, until, STRETCH_MESSAGES, STRETCH_BYTES];
+    const rows = await this.database.run<MessageRow & Row>('session-stretch', STRETCH, values);
+    if (rows.length === 0) return null;
+    const said = rows.filter((row) => row.reply_id !== null);
+    return { messages: toMessages(said), next: said.at(-1)?.position ?? null };
   }
 
   async message({ tenant_id, user_id }: Principal, id: string, messageId: string): Promise<Msg | null> {

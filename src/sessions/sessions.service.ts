@@ -1,6 +1,10 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { AgentsService } from '../agents/agents.service.js';
+import { isDeepStrictEqual } from 'node:util';
 import { type Principal, SystemPrincipal } from '../auth/principal.js';
+import { interruptedCopy } from '../core/agent/interrupted-copy.js';
+import type { PermissionContext } from '../core/permissions/permission-context.js';
+import type { SessionState } from '../core/state/session-state.js';
 import { EventLog } from '../events/event-log.js';
 import { InterruptBackend } from '../interrupts/interrupt-backend.js';
 import { ModelChoiceService } from '../models/model-choice.service.js';
@@ -9,19 +13,27 @@ import type { Page } from '../platform/http/wire.js';
 import { newId } from '../platform/ids.js';
 import { JobQueues } from '../platform/queue/job-queues.js';
 import type { SessionRef } from '../platform/redis/keys.js';
+import { copyName, patched } from './session-config.js';
+import { exportLines, type SessionExport } from './session-export.js';
+import { permissionsOf } from './session-permissions.js';
 import type {
   CreateSession,
+  ForkSession,
   MessagePage,
   MessagesQuery,
   PatchSession,
   SessionCreated,
+  SessionForked,
   SessionListQuery,
   SessionPatched,
-  SessionRecordView,
-  SessionStatus,
+  SessionTasks,
   SessionView,
 } from './session.schema.js';
-import { SessionStore, type SessionRecord } from './session.store.js';
+import { SessionStore, type SessionRecord, type StatefulRecord } from './session.store.js';
+import { toRecordView, toView } from './session-views.js';
+import { storedState } from './stored-state.js';
+
+type PermissionListener = (principal: Principal, sessionId: string, permissions: PermissionContext) => Promise<void>;
 
 const PURGE_QUEUE = 'maintenance';
 const PURGE_BATCH = 100;
@@ -30,6 +42,7 @@ const CLOSED_AT_ONCE = 100;
 @Injectable()
 export class SessionsService implements OnModuleInit {
   private readonly logger = new Logger(SessionsService.name);
+  private readonly listeners: PermissionListener[] = [];
 
   constructor(
     private readonly store: SessionStore,
@@ -48,6 +61,11 @@ export class SessionsService implements OnModuleInit {
     await this.queues.process(PURGE_QUEUE, () => this.purge());
   }
 
+  /** Who else is to know that a PATCH changed what calls are judged by, without this module knowing of it. Called after the change. */
+  onPermissionsChanged(listener: PermissionListener): void {
+    this.listeners.push(listener);
+  }
+
   async create(principal: Principal, body: CreateSession): Promise<SessionCreated> {
     await this.agents.record(principal, body.agent_id);
     await this.models.check(principal, body);
@@ -61,24 +79,36 @@ export class SessionsService implements OnModuleInit {
         name: body.name ?? new Date().toISOString(),
         chat_model_config: body.chat_model_config ?? null,
         fallback_chat_model_config: body.fallback_chat_model_config ?? null,
-        permission_mode: 'default',
-        permission_rules: [],
-        disabled_tools: [],
+        permission_mode: body.permission_mode,
+        permission_rules: body.permission_rules,
+        disabled_tools: body.disabled_tools,
+        metadata: body.metadata,
       },
     });
-    if (!created) throw new AerieError('session_exists', `You have a session "${external_id}" already.`);
+    if (!created) throw nameTaken(external_id);
     return { session_id, external_id, warnings: this.models.warnings(body) };
   }
 
   /** The caller's session by id or name; when an agent is named, it must be the session's. */
   async record(principal: Principal, id: string, agentId?: string): Promise<SessionRecord> {
-    const record = await this.store.get(principal, id);
-    if (!record || (agentId !== undefined && record.agent_id !== agentId)) throw notFound('session', id);
-    return record;
+    return ofAgent(await this.store.get(principal, id), id, agentId);
   }
 
   async get(principal: Principal, id: string, agentId?: string): Promise<SessionView> {
-    return toView(await this.record(principal, id, agentId));
+    return toView(await this.stateful(principal, id, agentId));
+  }
+
+  async tasks(principal: Principal, id: string, agentId?: string): Promise<SessionTasks> {
+    return (await this.state(principal, id, agentId)).tasks_context;
+  }
+
+  /** What a view may show of what the session remembers. */
+  async state(
+    principal: Principal,
+    id: string,
+    agentId?: string,
+  ): Promise<Pick<SessionState, 'tasks_context' | 'tools_context'>> {
+    return storedState((await this.stateful(principal, id, agentId)).state);
   }
 
   async list(principal: Principal, query: SessionListQuery): Promise<Page<SessionView>> {
@@ -90,10 +120,39 @@ export class SessionsService implements OnModuleInit {
   async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionPatched> {
     const { id: sessionId, config } = await this.record(principal, id, agentId);
     await this.models.check(principal, patch, config);
-    const changes = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-    const updated = await this.store.update(principal, sessionId, (current) => ({ ...current, ...changes }));
+    let permissionsChanged = false;
+    const updated = await this.store.update(principal, sessionId, (current) => {
+      const next = patched(current, patch);
+      permissionsChanged = !isDeepStrictEqual(permissionsOf(current), permissionsOf(next));
+      return next;
+    });
     if (!updated) throw notFound('session', id);
+    if (permissionsChanged) {
+      for (const listener of this.listeners) await listener(principal, sessionId, permissionsOf(updated.config));
+    }
     return { ...toRecordView(updated), warnings: this.models.warnings(updated.config) };
+  }
+
+  /** A reply that is at work or parked goes on in the session alone; in the copy it is interrupted. */
+  async fork(principal: Principal, id: string, body: ForkSession, agentId?: string): Promise<SessionForked> {
+    const source = await this.record(principal, id, agentId);
+    const [session_id, external_id, now] = [newId(), body.session_id ?? null, new Date().toISOString()];
+    const outcome = await this.store.fork(principal, source.id, {
+      id: session_id,
+      external_id,
+      name: body.name ?? copyName(source.config.name),
+      message_id: body.message_id,
+      close: (open) => interruptedCopy(open, now),
+    });
+    if (outcome === 'no_session') throw notFound('session', id);
+    if (outcome === 'no_message') throw invalid('message_id', 'the session has no such message');
+    if (outcome === 'name_taken') throw nameTaken(external_id);
+    return { session_id, external_id };
+  }
+
+  async export(principal: Principal, id: string, agentId?: string): Promise<SessionExport> {
+    const record = await this.stateful(principal, id, agentId);
+    return { session_id: record.id, lines: exportLines(this.store, principal, record) };
   }
 
   async delete(principal: Principal, id: string, agentId?: string): Promise<void> {
@@ -109,6 +168,10 @@ export class SessionsService implements OnModuleInit {
     const page = await this.store.messages(principal, session.id, query.limit, query.before);
     if (!page) throw invalid('before', 'the session has no such message');
     return page;
+  }
+
+  private async stateful(principal: Principal, id: string, agentId?: string): Promise<StatefulRecord> {
+    return ofAgent(await this.store.getWithState(principal, id), id, agentId);
   }
 
   /** After the tombstone: whoever works on the sessions is told, followers see the end, the rows go in the background. */
@@ -139,27 +202,10 @@ export class SessionsService implements OnModuleInit {
   }
 }
 
-function toRecordView(record: SessionRecord): SessionRecordView {
-  return {
-    id: record.id,
-    external_id: record.external_id,
-    user_id: record.user_id,
-    agent_id: record.agent_id,
-    source: record.source,
-    config: record.config,
-    created_at: record.created_at.toISOString(),
-    updated_at: record.updated_at.toISOString(),
-  };
+function ofAgent<T extends SessionRecord>(record: T | null, id: string, agentId: string | undefined): T {
+  if (!record || (agentId !== undefined && record.agent_id !== agentId)) throw notFound('session', id);
+  return record;
 }
 
-function toView(record: SessionRecord): SessionView {
-  const { is_running } = record;
-  return { session: toRecordView(record), is_running, status: statusOf(record), team: null };
-}
-
-/** At work comes before parked, parked before idle. */
-export function statusOf({ is_running, open_calls }: SessionRecord): SessionStatus {
-  if (is_running) return 'running';
-  if (open_calls.length === 0) return 'idle';
-  return open_calls.some((call) => call.kind === 'confirm') ? 'awaiting_permission' : 'awaiting_external_result';
-}
+const nameTaken = (name: string | null): AerieError =>
+  new AerieError('session_exists', `You have a session "${name}" already.`);

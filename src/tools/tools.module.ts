@@ -1,4 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { SessionsModule } from '../sessions/sessions.module.js';
+import { ToolsController } from './tools.controller.js';
 import { TOOL_OPTIONS, type ToolOptions, ToolsService } from './tools.service.js';
 
 @Module({})
@@ -7,6 +9,8 @@ export class ToolsModule {
     return {
       global: true,
       module: ToolsModule,
+      imports: [SessionsModule],
+      controllers: [ToolsController],
       providers: [ToolsService, { provide: TOOL_OPTIONS, useValue: options }],
       exports: [ToolsService],
     };

@@ -7,6 +7,7 @@ import { ENTITIES } from '../../src/aerie.module.js';
 import { Principal, SystemPrincipal } from '../../src/auth/principal.js';
 import type { AgentEvent } from '../../src/core/events/agent-event.js';
 import { acceptInput, type FinishedReason, InputMsg, type Msg } from '../../src/core/messages/message.js';
+import { withApproval } from '../../src/core/events/approval-note.js';
 import { Database } from '../../src/platform/database/database.js';
 import { migrate } from '../../src/platform/database/database.module.js';
 import { newId } from '../../src/platform/ids.js';
@@ -109,6 +110,7 @@ export class Ledger {
       permission_mode: 'default' as const,
       permission_rules: [],
       disabled_tools: [],
+      metadata: {},
     };
     await this.sessions.create(as, { id, agent_id, external_id: null, config });
     return id;
@@ -354,7 +356,8 @@ export const parkOf = (run: Names, last_seq: number, calls: readonly string[], r
 function approvalOf(id: string): NewApproval {
   const times = { created_at: '2026-11-21T10:00:00.000Z', finished_at: null };
   const call = { type: 'tool_call' as const, id, name: 'ask', input: inputOf(id), state: 'asking' as const, ...times };
-  return newApproval({ ...call, suggested_rules: [] }, kindOf(id), 'Why not?');
+  const metadata = withApproval(undefined, { id: newId(), message: 'Why not?' });
+  return newApproval({ ...call, suggested_rules: [], metadata }, kindOf(id));
 }
 
 const FROM_ALICE = { hint: null, decided_by: 'alice', cause: 'user' as const };

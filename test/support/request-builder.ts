@@ -26,6 +26,7 @@ const REFERENCES: Record<string, Kind> = { agent_id: 'agent', credential_id: 'cr
 /** Names a client gives to what it makes, or that need not be there: they refer to nothing. */
 const CHOSEN = new Set([
   'POST /sessions body.session_id',
+  'POST /sessions/{id}/fork body.session_id',
   'POST /chat body.input.id',
   'POST /stop body.session_id',
   'POST /stop body.user_id',
@@ -37,7 +38,7 @@ const CHOSEN = new Set([
 ]);
 
 /** Ids of rows that are no resource of their own: they only mean something inside what the caller owns. */
-const LOCAL = new Set(['before', 'cursor']);
+const LOCAL = new Set(['before', 'cursor', 'message_id']);
 
 /** Values of required properties, by name. */
 const EXAMPLES: Record<string, unknown> = {

@@ -40,8 +40,7 @@ export class CallAnswers {
   constructor(private readonly database: Database) {}
 
   answer(principal: Principal, sessionId: string, answer: Answer): Promise<Answered> {
-    const grants = answer.confirmations.some((it) => it.confirmed && it.rules.length > 0);
-    return this.locked<Answered>(principal, sessionId, (sql) => settle(sql, principal, sessionId, answer), grants);
+    return this.locked<Answered>(principal, sessionId, (sql) => settle(sql, principal, sessionId, answer));
   }
 
   turnDown(principal: Principal, sessionId: string, hint: HintBlock): Promise<TurnedDown> {
@@ -93,11 +92,8 @@ export class CallAnswers {
     { tenant_id }: Principal,
     sessionId: string,
     work: (sql: Sql) => Promise<T>,
-    changesSession = false,
   ): Promise<T | { outcome: 'gone' }> {
     return this.database.transaction(async (sql) => {
-      // In the order in which a session is deleted.
-      if (changesSession) await sql.run('approval-lock-rules', queries.LOCK_RULES, [tenant_id, sessionId]);
       const rows = await sql.run('run-lock', LOCK, [tenant_id, sessionId]);
       return rows.length === 0 ? { outcome: 'gone' as const } : work(sql);
     });
