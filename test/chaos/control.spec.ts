@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { Follower } from './follower.js';
 import { ended, expectAgreement, expectOneEndEach, runsOf } from './looks.js';
 import { Stage } from './stage.js';
+import { UNASKED } from '../support/client.js';
 
 let stage: Stage;
 let client: ApiClient;
@@ -13,7 +14,7 @@ let follower: Follower;
 beforeEach(async () => {
   stage = await Stage.open();
   client = stage.client();
-  ({ session_id } = await client.demoSession());
+  ({ session_id } = await client.demoSession(undefined, UNASKED));
   follower = new Follower(client, session_id);
 });
 afterEach(async () => {

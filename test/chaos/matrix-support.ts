@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import type { AgentEvent } from '../../src/core/events/agent-event.js';
 import type { Msg } from '../../src/core/messages/message.js';
-import { type Answer, ApiClient } from '../support/client.js';
+import { type Answer, ApiClient, UNASKED } from '../support/client.js';
 import { eventually } from '../support/eventually.js';
 import { type RedisServer, startRedis } from '../support/redis.js';
 import { databaseEnv } from '../support/rig.js';
@@ -133,7 +133,7 @@ export class Talk {
 
   static async open(node: Pick<NodeProcess, 'url'>, options: { user?: string; name?: string } = {}): Promise<Talk> {
     const client = new ApiClient(node.url, options.user);
-    const { session_id, agent_id } = await client.demoSession(options.name);
+    const { session_id, agent_id } = await client.demoSession(options.name, UNASKED);
     return new Talk(client, session_id, new Follower(client, session_id), agent_id);
   }
 

@@ -9,6 +9,7 @@ import { RedisLink } from './redis-link.js';
 import { report } from './seed.js';
 import { Stage } from './stage.js';
 import { isBy, watchWrites, writesTo } from './writes.js';
+import { UNASKED } from '../support/client.js';
 
 const isDelta = (text: string) => (event: AgentEvent) => event.type === 'TEXT_BLOCK_DELTA' && event.delta === text;
 const isEnd = (event: AgentEvent) => event.type === 'REPLY_END';
@@ -28,7 +29,7 @@ beforeEach(async () => {
   stage = await Stage.open();
   cleanUp.push(() => stage.close());
   client = stage.client();
-  ({ session_id } = await client.demoSession());
+  ({ session_id } = await client.demoSession(undefined, UNASKED));
   follower = follow();
 });
 afterEach(async () => {

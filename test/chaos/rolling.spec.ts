@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ApiClient } from '../support/client.js';
+import { ApiClient, UNASKED } from '../support/client.js';
 import { freePort } from '../support/redis.js';
 import { Follower } from './follower.js';
 import { disagreement } from './looks.js';
@@ -122,7 +122,7 @@ describe('two nodes that are replaced in turn under load', () => {
       const talks: Talk[] = [];
       for (let i = 0; i < SESSIONS; i += 1) {
         const client = new ApiClient(nodes[i % 2]?.url ?? '');
-        const { session_id } = await client.demoSession();
+        const { session_id } = await client.demoSession(undefined, UNASKED);
         const talk = new Talk(client, session_id, new Follower(client, session_id));
         closing.push(() => talk.follower.close());
         talks.push(talk);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { Follower } from './follower.js';
 import { ended, expectAgreement, expectOneEndEach } from './looks.js';
 import { Stage } from './stage.js';
+import { UNASKED } from '../support/client.js';
 
 let stage: Stage;
 let follower: Follower | undefined;
@@ -16,7 +17,7 @@ afterEach(async () => {
 
 it('workers that are asked to stop while they find back to Redis go in time, and their work is gone on with', async () => {
   const client = stage.client();
-  const { session_id } = await client.demoSession();
+  const { session_id } = await client.demoSession(undefined, UNASKED);
   follower = new Follower(client, session_id);
   const workers = await Promise.all([stage.worker(), stage.worker(), stage.worker()]);
   const { run_id } = await client.say(session_id, '/say before\n/stream 100 50\n/say after');

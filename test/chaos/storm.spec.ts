@@ -7,6 +7,7 @@ import { Stage } from './stage.js';
 import { Conversation, RunWatch } from './storm-load.js';
 import { type Act, forecast, Weather } from './storm-weather.js';
 import { faultsOfTools, faultsOfTranscript, recordResults } from './verdict.js';
+import { UNASKED } from '../support/client.js';
 
 const SIZE = FULL
   ? { conversations: 200, messages: 4, kills: 24, rolls: 12 }
@@ -27,10 +28,10 @@ async function countRuns(stage: Stage): Promise<Record<string, number>> {
 async function open(stage: Stage, chance: Chance): Promise<Conversation[]> {
   const client = stage.client();
   const watch = new RunWatch(stage);
-  const { agent_id } = await client.demoSession();
+  const { agent_id } = await client.demoSession(undefined, UNASKED);
   const conversations: Conversation[] = [];
   for (let made = 0; made < SIZE.conversations; made += 1) {
-    const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', { agent_id });
+    const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', { agent_id, ...UNASKED });
     const follower = new Follower(client, session_id);
     cleanUp.push(() => follower.close());
     conversations.push(new Conversation(stage, follower, chance.fork(), watch));

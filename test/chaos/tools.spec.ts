@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { Follower } from './follower.js';
 import { ended, expectAgreement, expectOneEndEach } from './looks.js';
 import { Stage } from './stage.js';
+import { UNASKED } from '../support/client.js';
 
 let stage: Stage;
 let client: ApiClient;
@@ -14,7 +15,7 @@ let follower: Follower;
 beforeEach(async () => {
   stage = await Stage.open({ env: { AERIE_DRAIN_SECONDS: '0' } });
   client = stage.client();
-  ({ session_id } = await client.demoSession());
+  ({ session_id } = await client.demoSession(undefined, UNASKED));
   follower = new Follower(client, session_id);
 });
 afterEach(async () => {

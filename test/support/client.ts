@@ -21,6 +21,9 @@ export interface MessagesBody {
   is_running: boolean;
 }
 
+/** For sessions whose agent may call every tool unasked. */
+export const UNASKED = { permission_mode: 'bypass' };
+
 /** One caller of one service. */
 export class ApiClient {
   constructor(
@@ -52,8 +55,11 @@ export class ApiClient {
     return answer.body;
   }
 
-  /** A demo credential, an agent that uses it, and a session; gives their ids. */
-  async demoSession(name?: string): Promise<{ credential_id: string; agent_id: string; session_id: string }> {
+  /** A demo credential, an agent that uses it, and a session (`session`: further fields of it); gives their ids. */
+  async demoSession(
+    name?: string,
+    session: Record<string, unknown> = {},
+  ): Promise<{ credential_id: string; agent_id: string; session_id: string }> {
     const { credential_id } = await this.ok<{ credential_id: string }>('POST', '/credential', {
       data: { type: 'demo_credential' },
     });
@@ -61,7 +67,11 @@ export class ApiClient {
       name: 'helper',
       chat_model_config: { type: 'demo_credential', credential_id, model: 'demo-1' },
     });
-    const { session_id } = await this.ok<{ session_id: string }>('POST', '/sessions', { agent_id, session_id: name });
+    const { session_id } = await this.ok<{ session_id: string }>('POST', '/sessions', {
+      agent_id,
+      session_id: name,
+      ...session,
+    });
     return { credential_id, agent_id, session_id };
   }
 
