@@ -27,6 +27,8 @@ export class GrammarChecker {
   private state: 'idle' | 'open' | 'parked' = 'idle';
   private reply: ReplyState | null = null;
   private readonly seen = new Set<string>();
+  /** Answers came to a reply that had started again only to wait: it starts once more. */
+  private restartable = false;
   /** EXCEED_MAX_ITERS was the last event. */
   private exceeded = false;
 
@@ -99,13 +101,13 @@ export class GrammarChecker {
       case 'REQUIRE_EXTERNAL_EXECUTION':
         return this.park(event, reply);
       case 'USER_CONFIRM_RESULT':
-        this.outside(event, reply);
+        this.answered(event, reply);
         for (const { confirmed, tool_call } of event.confirm_results) {
           this.check(event, reply.answer(tool_call.id, confirmed), `call ${tool_call.id} does not ask`);
         }
         return;
       case 'EXTERNAL_EXECUTION_RESULT':
-        this.outside(event, reply);
+        this.answered(event, reply);
         for (const result of event.execution_results) {
           this.check(event, result.state !== 'running', `the result of ${result.id} is not final`);
           this.check(event, reply.external(result.id), `call ${result.id} was not submitted`);
@@ -130,10 +132,11 @@ export class GrammarChecker {
       this.reply = new ReplyState(event.reply_id);
     } else {
       this.check(event, event.reply_id === this.reply?.id, `the open reply is ${this.reply?.id}`);
-      this.check(event, this.parked || this.reply?.rewound === true, 'the reply is running');
+      this.check(event, this.parked || this.restartable || this.reply?.rewound === true, 'the reply is running');
       if (this.reply !== null) this.reply.rewound = false;
     }
     this.state = 'open';
+    this.restartable = false;
   }
 
   private end(event: EventOf<'REPLY_END'>, reply: ReplyState): void {
@@ -163,6 +166,11 @@ export class GrammarChecker {
     this.check(event, reply.runningResults === 0, 'a tool is running');
     this.check(event, reply.waiting, 'it names no call');
     this.state = 'parked';
+  }
+
+  private answered(event: AgentEvent, reply: ReplyState): void {
+    this.outside(event, reply);
+    this.restartable ||= this.parked;
   }
 
   private toolResult(
@@ -231,6 +239,7 @@ export class GrammarChecker {
   private running(event: AgentEvent, reply: ReplyState): void {
     this.outside(event, reply);
     this.check(event, this.state === 'open', 'the reply is parked');
+    this.restartable = false;
   }
 
   private check(event: AgentEvent, holds: boolean, reason: string): void {
