@@ -64,6 +64,22 @@ describe('a parked run', () => {
     expect(after[0]).toEqual(before[0]);
   });
 
+  it('asks anew when a call that was let run is to be executed outside', async () => {
+    const { session, run } = await ledger.parked('ask1');
+    const yes = confirmationOf(run, ['ask1']);
+    await ledger.store.answer(alice, session, yes);
+    const claim = (await ledger.claimOf(session))!;
+    const consumed = claim.signals.map((signal) => signal.id);
+    const { approvals } = parkOf(run, 8, ['ask1']);
+    const open_calls = [{ tool_call_id: 'ask1', name: 'ask', kind: 'external' as const }];
+    const outside = approvals.map((approval) => ({ ...approval, kind: 'external' as const }));
+    await ledger.store.park(claim.lease, parkOf(run, 8, [], { consumed, open_calls, approvals: outside }));
+    expect((await statuses(session)).sort()).toEqual(['approved', 'pending']);
+    expect((await ledger.store.answer(alice, session, yes)).outcome).toBe('repeated');
+    expect((await ledger.answer(session, run, 'ask1')).outcome).toBe('resumed');
+    expect((await statuses(session)).sort()).toEqual(['answered', 'approved']);
+  });
+
   it('of a holder that was fenced or is to stop asks nobody', async () => {
     const { session, run, held } = await ledger.working();
     await ledger.store.park({ ...held, token: 9 }, parkOf(run, 5, ['ask1']));
