@@ -17,7 +17,7 @@ describe('accept', () => {
   it('takes a free session at once: the messages are in the transcript and numbered', async () => {
     const session = await ledger.newSession();
     const first = input(session, 'a', 'b');
-    expect(await ledger.accept(first)).toEqual({ outcome: 'taken', token: 1, last_seq: 2 });
+    expect(await ledger.accept(first)).toEqual({ outcome: 'taken', token: 1, last_seq: 2, state: {} });
     expect(await ledger.sessions.messages(alice, session, 10)).toMatchObject({ as_of_seq: 2, is_running: true });
     expect(ids(await ledger.transcript(session))).toEqual(ids(first.messages));
     const at_work = { lease_owner: 'n1', lease_run_id: first.run_id, reply_seq: 0, pending: 0 };
@@ -27,7 +27,7 @@ describe('accept', () => {
 
   it('takes input without messages', async () => {
     const session = await ledger.newSession();
-    expect(await ledger.accept(input(session))).toEqual({ outcome: 'taken', token: 1, last_seq: 0 });
+    expect(await ledger.accept(input(session))).toEqual({ outcome: 'taken', token: 1, last_seq: 0, state: {} });
   });
 
   it('queues behind a run, without a slot, and behind what is queued; none of it is in the transcript yet', async () => {
@@ -95,7 +95,7 @@ describe('accept', () => {
     await letGo();
     expect(await both).toEqual([
       { outcome: 'duplicate', run_id: first.run_id, status: 'running' },
-      { outcome: 'taken', token: 1, last_seq: 1 },
+      { outcome: 'taken', token: 1, last_seq: 1, state: {} },
     ]);
     expect(await ledger.statuses(one)).toEqual(['running']);
   });

@@ -85,7 +85,12 @@ describe('accept: interrupt and rollback', () => {
 
   it('takes a free session at once', async () => {
     const session = await ledger.newSession();
-    expect(await ledger.accept(asking(session, 'rollback', 'x'))).toEqual({ outcome: 'taken', token: 1, last_seq: 1 });
+    expect(await ledger.accept(asking(session, 'rollback', 'x'))).toEqual({
+      outcome: 'taken',
+      token: 1,
+      last_seq: 1,
+      state: {},
+    });
   });
 
   it('ends a parked run', async () => {

@@ -30,7 +30,7 @@ describe('an answer of the database that is lost', () => {
   it('of an input that was taken: it is taken once, by the same lease', async () => {
     const session = await ledger.newSession();
     const accepted = await ledger.accept(input(session, 'a', 'b'), { store: forgetful('run-accept') });
-    expect(accepted).toEqual({ outcome: 'taken', token: 1, last_seq: 2 });
+    expect(accepted).toEqual({ outcome: 'taken', token: 1, last_seq: 2, state: {} });
     expect(await ledger.statuses(session)).toEqual(['running']);
     expect(await ledger.row(session)).toMatchObject({ pending: 0, lease_token: 1, lease_owner: 'n1' });
   });
@@ -53,7 +53,7 @@ describe('an answer of the database that is lost', () => {
   it('of an input without a message: the run is accepted', async () => {
     const session = await ledger.newSession();
     const accepted = await ledger.accept(input(session), { store: forgetful('run-accept') });
-    expect(accepted).toEqual({ outcome: 'taken', token: 1, last_seq: 0 });
+    expect(accepted).toEqual({ outcome: 'taken', token: 1, last_seq: 0, state: {} });
   });
 
   it('of an input that was refused: it is refused again', async () => {

@@ -5,9 +5,11 @@ import { LocalEventLog } from '../../src/events/local-event-log.js';
 import { Drain } from '../../src/runs/drain.js';
 import { EventWriter } from '../../src/runs/event-writer.js';
 import { HeldSession } from '../../src/runs/held-session.js';
+import { resultOf } from '../../src/runs/answers.js';
 import type { Work } from '../../src/runs/run.store.js';
 import type { StretchResources } from '../../src/runs/stretch.js';
-import { alice, answerOf, checkpointOf, finishOf, input, LEASE_MS, Ledger, parkOf } from './run-store-support.js';
+import { alice, checkpointOf, finishOf, input, LEASE_MS, Ledger, parkOf } from './run-store-support.js';
+import { answerOf } from './run-store-answers.js';
 
 let ledger: Ledger;
 beforeAll(async () => {
@@ -80,10 +82,14 @@ describe('answer', () => {
   it('is taken once for each call', async () => {
     const { session, run } = await ledger.parked('c1');
     await ledger.answer(session, run, 'c1');
+    const repeated = { outcome: 'repeated', run_id: run.run_id };
+    const other = { ...answerOf(run), results: [resultOf('c1', 'ask', 'error', 'done')] };
     const refused = { outcome: 'not_awaited', tool_call_ids: ['c1'] };
-    expect(await ledger.answer(session, run, 'c1')).toEqual(refused);
-    await ledger.claimOf(session);
-    expect(await ledger.answer(session, run, 'c1')).toEqual(refused);
+    for (let round = 0; round < 2; round++) {
+      expect(await ledger.answer(session, run, 'c1')).toEqual(repeated);
+      expect(await ledger.store.answer(alice, session, other)).toEqual(refused);
+      await ledger.claimOf(session);
+    }
     expect(await ledger.inputs(session)).toHaveLength(1);
     expect(await ledger.row(session)).toMatchObject({ signals: 1 });
   });
@@ -163,8 +169,9 @@ describe('an answer while the run is at work again', () => {
     const { session, run, held, consumed } = await halfAnswered();
     await ledger.answer(session, run, 'c2');
     await ledger.store.park(held, parkOf(run, 8, ['c2'], { consumed, known_calls: ['c2'] }));
-    const refused = { outcome: 'not_awaited', tool_call_ids: ['c2'] };
-    expect(await ledger.answer(session, run, 'c2')).toEqual(refused);
+    expect(await ledger.run(run.run_id)).toMatchObject({ open_calls: [] });
+    expect(await ledger.answer(session, run, 'c2')).toEqual({ outcome: 'repeated', run_id: run.run_id });
+    expect(await ledger.inputs(session)).toHaveLength(1);
   });
 
   it('does not keep the session when the run ends without it', async () => {

@@ -31,7 +31,7 @@ describe('accept and finish at once', () => {
       () => ledger.store.finish(held, finishOf(run, 5)),
       () => ledger.accept(second, { owner: 'n2', store: ledger.other }),
     );
-    expect(outcomes).toEqual([{ outcome: 'released' }, { outcome: 'taken', token: 2, last_seq: 6 }]);
+    expect(outcomes).toEqual([{ outcome: 'released' }, { outcome: 'taken', token: 2, last_seq: 6, state: {} }]);
     expect(await ledger.row(session)).toMatchObject({ lease_owner: 'n2', lease_run_id: second.run_id, pending: 0 });
     expect(ids(await ledger.transcript(session)).at(-1)).toBe(second.messages[0]?.id);
   });
@@ -70,7 +70,7 @@ describe('others at once', () => {
       () => ledger.accept(input(session, 'a'), { owner: 'n1' }),
       () => ledger.accept(input(session, 'b'), { owner: 'n2', store: ledger.other }),
     );
-    expect(outcomes).toEqual([{ outcome: 'taken', token: 1, last_seq: 1 }, { outcome: 'queued' }]);
+    expect(outcomes).toEqual([{ outcome: 'taken', token: 1, last_seq: 1, state: {} }, { outcome: 'queued' }]);
     expect(await ledger.row(session)).toMatchObject({ lease_owner: 'n1', pending: 1 });
   });
 

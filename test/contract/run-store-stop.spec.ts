@@ -171,10 +171,13 @@ describe('the end of a run that was asked to stop', () => {
 
   it('is announced by checkpoints, which are written', async () => {
     const { session, run, held } = await ledger.working();
-    expect(await ledger.store.checkpoint(held, checkpointOf(run, 3))).toEqual({ outcome: 'held' });
+    expect(await ledger.store.checkpoint(held, checkpointOf(run, 3))).toEqual({ outcome: 'held', hints: 0 });
     await ledger.stop(session, 'rollback');
     const stopped = { outcome: 'stopped', mode: 'rollback' };
-    expect(await ledger.store.checkpoint(held, checkpointOf(run, 4, { position: 3, step: 1 }))).toEqual(stopped);
+    expect(await ledger.store.checkpoint(held, checkpointOf(run, 4, { position: 3, step: 1 }))).toEqual({
+      ...stopped,
+      hints: 0,
+    });
     expect(await ledger.row(session)).toMatchObject({ last_seq: 4 });
     expect(await ledger.store.steps(held, run.reply_id)).toHaveLength(2);
   });

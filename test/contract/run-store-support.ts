@@ -7,19 +7,9 @@ import { ENTITIES } from '../../src/aerie.module.js';
 import { Principal, SystemPrincipal } from '../../src/auth/principal.js';
 import type { AgentEvent } from '../../src/core/events/agent-event.js';
 import { acceptInput, type FinishedReason, InputMsg, type Msg } from '../../src/core/messages/message.js';
-import { withApproval } from '../../src/core/events/approval-note.js';
 import { Database } from '../../src/platform/database/database.js';
 import { migrate } from '../../src/platform/database/database.module.js';
 import { newId } from '../../src/platform/ids.js';
-import {
-  type Answer,
-  type CallConfirmation,
-  type CallKind,
-  type NewApproval,
-  newApproval,
-  resultOf,
-  sha256,
-} from '../../src/runs/answers.js';
 import { RunPgStore } from '../../src/runs/pg/run.pg-store.js';
 import type {
   ModelCallEntry,
@@ -36,6 +26,7 @@ import type {
 } from '../../src/runs/run.store.js';
 import { SessionTypeormStore } from '../../src/sessions/session.typeorm-store.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { answerOf, approvalOf, kindOf } from './run-store-answers.js';
 import { eventually } from '../support/eventually.js';
 
 export const alice = new Principal('acme', 'alice');
@@ -336,11 +327,6 @@ const replyEnd = ({ run_id, reply_id }: Names, finished_reason: FinishedReason):
   error: null,
 });
 
-/** A call that is named `ask…` is asked about, any other one is executed outside. */
-const kindOf = (id: string): CallKind => (id.startsWith('ask') ? 'confirm' : 'external');
-
-export const inputOf = (tool_call_id: string): string => JSON.stringify({ of: tool_call_id });
-
 export const parkOf = (run: Names, last_seq: number, calls: readonly string[], rest: Partial<Park> = {}): Park => ({
   ...checkpointOf(run, last_seq),
   run_id: run.run_id,
@@ -351,40 +337,4 @@ export const parkOf = (run: Names, last_seq: number, calls: readonly string[], r
   approval_ttl_ms: 3_600_000,
   ending: { token: 1, seq: last_seq, frames: '' },
   ...rest,
-});
-
-function approvalOf(id: string): NewApproval {
-  const times = { created_at: '2026-11-21T10:00:00.000Z', finished_at: null };
-  const call = { type: 'tool_call' as const, id, name: 'ask', input: inputOf(id), state: 'asking' as const, ...times };
-  const metadata = withApproval(undefined, { id: newId(), message: 'Why not?' });
-  return newApproval({ ...call, suggested_rules: [], metadata }, kindOf(id));
-}
-
-const FROM_ALICE = { hint: null, decided_by: 'alice', cause: 'user' as const };
-
-export const answerOf = ({ reply_id }: Names, ...calls: string[]): Answer => ({
-  reply_id,
-  results: calls.map((id) => resultOf(id, 'ask', 'success', 'done')),
-  confirmations: [],
-  ...FROM_ALICE,
-});
-
-/** Lets calls run; `rest` says otherwise. */
-export const confirmationOf = (
-  { reply_id }: Names,
-  calls: readonly string[],
-  rest: Partial<CallConfirmation> = {},
-): Answer => ({
-  reply_id,
-  results: [],
-  confirmations: calls.map((id) => ({
-    tool_call_id: id,
-    confirmed: true,
-    input: null,
-    input_hash: sha256(inputOf(id)),
-    rules: [],
-    comment: null,
-    ...rest,
-  })),
-  ...FROM_ALICE,
 });
