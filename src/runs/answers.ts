@@ -80,8 +80,9 @@ export interface SettledCall {
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 export function newApproval(call: ToolCallBlock, kind: CallKind): NewApproval {
-  const { id: tool_call_id, name: tool_name, input, suggested_rules } = call;
+  const { id: tool_call_id, name: tool_name, suggested_rules } = call;
   const note = kind === 'confirm' ? approvalOf(call) : null;
+  const input = note?.input ?? call.input;
   const asked = { id: note?.id ?? newId(), message: note?.message ?? null };
   return { ...asked, tool_call_id, tool_name, kind, input, input_hash: sha256(input), suggested_rules };
 }

@@ -2,12 +2,13 @@ import type { AgentEvent } from '../events/agent-event.js';
 import { approvalOf, withApproval } from '../events/approval-note.js';
 import type { PermissionRule, ToolCallBlock } from '../messages/block.js';
 import { storable, storableJson } from '../messages/storable.js';
-import type { PermissionDecision } from '../permissions/permission-decision.js';
-import { judgeCalls, type Judged } from './judging.js';
+import { judgeCalls, type Judged, type Verdict } from './judging.js';
 import type { ReplyContext } from './reply-context.js';
 import { executeCalls } from './tool-execution.js';
 import { CallRun } from './tool-run.js';
 import type { Tool } from './tool.js';
+
+type Ask = Extract<Verdict, { kind: 'ask' }>;
 
 interface Plan {
   readonly runs: CallRun[];
@@ -44,7 +45,7 @@ function planOf(ctx: ReplyContext, judged: readonly Judged[]): Plan {
         isAsking ||= verdict.for === 'answer';
         break;
       case 'ask':
-        if (!verdict.covered) plan.asks.push(asked(ctx, call, verdict.decision));
+        if (!verdict.covered) plan.asks.push(asked(ctx, call, verdict));
         isAsking = true;
         break;
       case 'hand_out':
@@ -58,12 +59,16 @@ function planOf(ctx: ReplyContext, judged: readonly Judged[]): Plan {
   return plan;
 }
 
-function asked(ctx: ReplyContext, call: ToolCallBlock, decision: PermissionDecision): ToolCallBlock {
+function asked(ctx: ReplyContext, call: ToolCallBlock, { decision, mended }: Ask): ToolCallBlock {
   // A call that is asked about again, after a crash, keeps its approval.
   const id = approvalOf(call)?.id ?? ctx.request.newId();
   return {
     ...structuredClone(call),
     suggested_rules: storableJson(decision.suggested_rules) as PermissionRule[],
-    metadata: withApproval(call.metadata, { id, message: storable(decision.message) }),
+    metadata: withApproval(call.metadata, {
+      id,
+      message: storable(decision.message),
+      ...(mended !== null && { input: mended }),
+    }),
   };
 }

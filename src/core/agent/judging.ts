@@ -7,21 +7,26 @@ import type { PermissionDecision } from '../permissions/permission-decision.js';
 import { onion } from './hooks.js';
 import type { ToolCallScope } from './middleware.js';
 import type { ReplyContext } from './reply-context.js';
-import type { ExternalTool, ServiceTool, Tool } from './tool.js';
+import type { ExternalTool, ServiceTool } from './tool.js';
 import { factsOf } from './tool-facts-of.js';
 import { parseToolInput } from './toolkit.js';
 
 const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
 
 /**
- * What becomes of a call. `wait`: somebody outside was asked already. `ask`: somebody is to be asked; `covered` when the answer to an
- * earlier call is to be waited for first.
+ * What becomes of a call. `wait`: somebody outside was asked already. `ask`: somebody is to be asked; `mended` is the input that would run,
+ * where the model wrote it faultily, `covered` that the answer to an earlier call is to be waited for first.
  */
 export type Verdict =
   | { readonly kind: 'run'; readonly tool: ServiceTool; readonly input: unknown }
   | { readonly kind: 'hand_out'; readonly tool: ExternalTool }
   | { readonly kind: 'refuse'; readonly state: 'error' | 'denied'; readonly text: string }
-  | { readonly kind: 'ask'; readonly tool: Tool; readonly decision: PermissionDecision; readonly covered: boolean }
+  | {
+      readonly kind: 'ask';
+      readonly decision: PermissionDecision;
+      readonly mended: string | null;
+      readonly covered: boolean;
+    }
   | { readonly kind: 'wait'; readonly for: 'answer' | 'result' };
 
 export interface Judged {
@@ -67,7 +72,7 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
       // Whoever allowed the call has answered this very question.
       if (call.state === 'allowed') break;
       asked.push({ id: call.id, facts: factsOf(tool), input: parsed.input, decision });
-      return { kind: 'ask', tool, decision, covered: false };
+      return { kind: 'ask', decision, mended: parsed.repaired ? JSON.stringify(parsed.input) : null, covered: false };
     case 'allow':
       break;
   }

@@ -7,7 +7,8 @@ import type { PermissionContext } from '../permissions/permission-context.js';
 import type { ShellParser } from '../permissions/shell/shell-parser.js';
 import type { AgentState } from '../state/session-state.js';
 import type { AgentMiddleware } from './middleware.js';
-import type { JsonRepair, Toolkit } from './toolkit.js';
+import type { JsonRepair } from './loose-json.js';
+import type { Toolkit } from './toolkit.js';
 
 /** Retries that all replies which call one model share. */
 export interface RetryBudget {

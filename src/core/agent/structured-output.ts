@@ -1,6 +1,7 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ServiceTool } from './tool.js';
-import { type JsonRepair, parseToolInput } from './toolkit.js';
+import type { JsonRepair } from './loose-json.js';
+import { parseToolInput } from './toolkit.js';
 
 export const STRUCTURED_OUTPUT_TOOL = 'generate_structured_output';
 

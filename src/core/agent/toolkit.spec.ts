@@ -34,7 +34,7 @@ describe('parseToolInput', () => {
     ['{"a":{"b":1}}', { a: { b: 1 } }],
     [' {"a":{"b":1,"more":2}} ', { a: { b: 1, more: 2 } }],
   ])('accepts %s', (text, input) => {
-    expect(parseToolInput(strict, text)).toEqual({ ok: true, input });
+    expect(parseToolInput(strict, text)).toEqual({ ok: true, input, repaired: false });
   });
 
   it.each([
@@ -55,6 +55,6 @@ describe('parseToolInput', () => {
 
   it('leaves a schema that cannot be compiled to the tool', () => {
     const remote = tool('remote', none, { input_schema: { $ref: 'https://x.test/schema' } });
-    expect(parseToolInput(remote, '{"a":1}')).toEqual({ ok: true, input: { a: 1 } });
+    expect(parseToolInput(remote, '{"a":1}')).toEqual({ ok: true, input: { a: 1 }, repaired: false });
   });
 });

@@ -1,17 +1,18 @@
 import { z } from 'zod';
 import type { ToolSpec } from '../models/chat-model.js';
 import type { ToolsContext } from '../state/session-state.js';
+import type { JsonRepair } from './loose-json.js';
 import { BASIC_GROUP, type Tool } from './tool.js';
 
 /** Schemas are compiled once per schema object; null marks one that cannot be compiled. */
 const compiled = new WeakMap<object, z.ZodType | null>();
 
 const MAX_ISSUES = 5;
+const CUT_OFF = 'it was cut off. Call the tool again with the whole input, in smaller parts if it is long.';
 
-/** The text as JSON that can be parsed, or null. */
-export type JsonRepair = (text: string) => string | null;
-
-export type ParsedInput = { ok: true; input: unknown } | { ok: false; message: string };
+export type ParsedInput =
+  /** `repaired`: the text was not valid JSON, so what runs differs from what the model wrote, and is to be shown to whoever is asked. */
+  { ok: true; input: unknown; repaired: boolean } | { ok: false; message: string };
 
 /** Tools that are switched on and off together by the agent itself. */
 export interface ToolGroup {
@@ -101,17 +102,26 @@ const groupOf = (tool: Tool): string => tool.group ?? BASIC_GROUP;
 
 /**
  * Parses the JSON text of a call and validates it. A schema with keywords that cannot be compiled is not enforced here: it is the tool's
- * own. The value is passed on as the model wrote it (no defaults filled in), because approvals are bound to it.
+ * own. The value is passed on as the model wrote it (no defaults filled in, nothing coerced), because approvals are bound to it. Text that is
+ * not JSON may be repaired when it is one whole object; what was cut off, by the model's limit of tokens, is never completed: it is half of a
+ * command, or of a file.
  */
-export function parseToolInput(tool: Tool, text: string, _repair?: JsonRepair): ParsedInput {
+export function parseToolInput(tool: Tool, text: string, repair?: JsonRepair): ParsedInput {
   let input: unknown;
+  let repaired = false;
   try {
     input = text.trim() === '' ? {} : JSON.parse(text);
   } catch (error) {
-    return { ok: false, message: `The input of tool "${tool.name}" is not valid JSON: ${(error as Error).message}` };
+    const found = repair?.(text);
+    if (found?.kind !== 'object') {
+      const why = found?.kind === 'cut_off' ? CUT_OFF : (error as Error).message;
+      return { ok: false, message: `The input of tool "${tool.name}" is not valid JSON: ${why}` };
+    }
+    input = JSON.parse(found.json);
+    repaired = true;
   }
   const result = schemaOf(tool.input_schema)?.safeParse(input);
-  if (result === undefined || result.success) return { ok: true, input };
+  if (result === undefined || result.success) return { ok: true, input, repaired };
   const issues = result.error.issues.slice(0, MAX_ISSUES).map((issue) => `${pathOf(issue.path)}: ${issue.message}`);
   const more = result.error.issues.length - issues.length;
   if (more > 0) issues.push(`and ${more} more`);

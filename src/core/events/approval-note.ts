@@ -7,6 +7,8 @@ export const ApprovalNote = z.object({
   id: z.string(),
   /** Why it is asked about. */
   message: z.string().optional(),
+  /** What runs, as JSON text, where that is not the input as the model wrote it. */
+  input: z.string().optional(),
   /** Of a call that was declined. */
   cause: DeclineCause.optional(),
   comment: z.string().optional(),
