@@ -1,4 +1,3 @@
-import type { AgentEvent } from '../events/agent-event.js';
 import { ReplyReducer } from '../events/reply-reducer.js';
 import type { Msg } from '../messages/message.js';
 import { blockEnd, INTERRUPTED_TEXT } from './closing.js';
