@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import { notFound } from '../platform/http/errors.js';
 import type { Page } from '../platform/http/wire.js';
-import { statusOf } from '../sessions/session-views.js';
+import { statusOf } from '../sessions/session.schema.js';
 import { SessionsService } from '../sessions/sessions.service.js';
 import { type RunRecord, RunRecordStore, type RunTrail, type TrailEntry } from './run-record.store.js';
 import type { RunExplained, RunListQuery, RunView, SessionStatusView, TaskState } from './run.schema.js';

@@ -1,6 +1,6 @@
 import { permissionsOf } from './session-permissions.js';
-import type { SessionRecordView, SessionStatus, SessionView } from './session.schema.js';
-import type { SessionRecord, StatefulRecord } from './session.store.js';
+import { type SessionRecordView, type SessionView, statusOf } from './session.schema.js';
+import type { StatefulRecord } from './session.store.js';
 import { storedState } from './stored-state.js';
 
 export function toRecordView(record: StatefulRecord): SessionRecordView {
@@ -22,11 +22,4 @@ export function toRecordView(record: StatefulRecord): SessionRecordView {
 export function toView(record: StatefulRecord): SessionView {
   const { is_running } = record;
   return { session: toRecordView(record), is_running, status: statusOf(record), team: null };
-}
-
-/** At work comes before parked, parked before idle. */
-export function statusOf({ is_running, open_calls }: SessionRecord): SessionStatus {
-  if (is_running) return 'running';
-  if (open_calls.length === 0) return 'idle';
-  return open_calls.some((call) => call.kind === 'confirm') ? 'awaiting_permission' : 'awaiting_external_result';
 }

@@ -100,6 +100,18 @@ export type PatchSession = z.infer<typeof PatchSession>;
 export const SessionStatus = z.enum(['running', 'idle', 'awaiting_permission', 'awaiting_external_result']);
 export type SessionStatus = z.infer<typeof SessionStatus>;
 
+/** At work comes before parked, parked before idle. */
+export function statusOf(session: {
+  readonly is_running: boolean;
+  readonly open_calls: readonly { kind: 'external' | 'confirm' }[];
+}): SessionStatus {
+  if (session.is_running) return 'running';
+  if (session.open_calls.length === 0) return 'idle';
+  return session.open_calls.some((call) => call.kind === 'confirm')
+    ? 'awaiting_permission'
+    : 'awaiting_external_result';
+}
+
 export const ForkedFrom = z
   .object({
     session_id: z.uuid(),

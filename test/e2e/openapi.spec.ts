@@ -137,7 +137,8 @@ describe('the service keeps what the document says', () => {
       return { status: response.status, text: '', body: undefined, type };
     }
     const text = await response.text();
-    return { status: response.status, text, body: text === '' ? undefined : (JSON.parse(text) as unknown), type };
+    const parsed = () => (text === '' ? undefined : (JSON.parse(text) as unknown));
+    return { status: response.status, text, body: type === 'application/x-ndjson' ? text : parsed(), type };
   }
 
   it('when each operation succeeds', async () => {
