@@ -9,7 +9,7 @@ import { ApprovalEntity } from './approvals/approval.entity.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Authenticator } from './auth/authenticator.js';
 import { AUDITED } from './auth/policy.audit.js';
-import type { ToolGroup } from './core/agent/toolkit.js';
+import type { ToolGroup } from './core/agent/tool.js';
 import { CredentialEntity } from './credentials/credential.entity.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { BUILT_IN_CREDENTIAL_TYPES } from './credentials/types/built-in.js';

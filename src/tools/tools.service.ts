@@ -1,11 +1,13 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
 import type { AgentMiddleware } from '../core/agent/middleware.js';
-import type { Tool } from '../core/agent/tool.js';
-import { Toolkit, type ToolGroup } from '../core/agent/toolkit.js';
+import type { Tool, ToolGroup } from '../core/agent/tool.js';
+import { Toolkit } from '../core/agent/toolkit.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { calculatorTool } from '../core/tools/calculator.js';
 import { currentTimeTool } from '../core/tools/current-time.js';
+import { planningTools } from '../core/tools/planning/planning-tools.js';
+import { resetToolsTool } from '../core/tools/reset-tools.js';
 import { loadShellParser } from './shell/tree-sitter-shell-parser.js';
 
 /** For whom an agent is assembled. */
@@ -40,11 +42,16 @@ export interface Equipment {
 
 @Injectable()
 export class ToolsService implements OnModuleInit {
-  private readonly builtIn: Tool[] = [currentTimeTool(), calculatorTool];
-  private readonly plain = new Toolkit(this.builtIn);
+  private readonly builtIn: readonly Tool[];
+  private readonly plain: Toolkit;
   private parser: ShellParser | undefined;
 
-  constructor(@Inject(TOOL_OPTIONS) private readonly options: ToolOptions) {}
+  constructor(@Inject(TOOL_OPTIONS) private readonly options: ToolOptions) {
+    const { groups } = options;
+    const choice = groups.length > 0 ? [resetToolsTool(groups)] : [];
+    this.builtIn = [currentTimeTool(), calculatorTool, ...planningTools(), ...choice];
+    this.plain = new Toolkit(this.builtIn, { groups });
+  }
 
   /** Loaded before the service takes calls: commands are judged without waiting. */
   get shellParser(): ShellParser {
@@ -60,7 +67,7 @@ export class ToolsService implements OnModuleInit {
   async equip(request: AssemblyRequest, disabled: readonly string[]): Promise<Equipment> {
     const { tools, middleware, groups } = this.options;
     const [more, layers] = await Promise.all([gather(tools, request), gather(middleware, request)]);
-    const isPlain = more.length === 0 && groups.length === 0 && disabled.length === 0;
+    const isPlain = more.length === 0 && disabled.length === 0;
     const toolkit = isPlain ? this.plain : new Toolkit([...this.builtIn, ...more], { groups, disabled });
     return { toolkit, middleware: layers };
   }

@@ -24,6 +24,14 @@ export class ToolError extends Error {
 /** The group of tools that are there unless somebody switched them off one by one. */
 export const BASIC_GROUP = 'basic';
 
+/** Tools that are switched on and off together by the agent itself. */
+export interface ToolGroup {
+  readonly name: string;
+  readonly description: string;
+  /** Whether it is on before the agent has said anything of it. */
+  readonly active: boolean;
+}
+
 export interface ToolFlags extends ToolSpec {
   readonly is_read_only: boolean;
   /** May run beside other concurrency-safe calls of the same model turn. */

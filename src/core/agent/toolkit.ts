@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ToolSpec } from '../models/chat-model.js';
 import type { ToolsContext } from '../state/session-state.js';
 import type { JsonRepair } from './loose-json.js';
-import { BASIC_GROUP, type Tool } from './tool.js';
+import { BASIC_GROUP, type Tool, type ToolGroup } from './tool.js';
 
 /** Schemas are compiled once per schema object; null marks one that cannot be compiled. */
 const compiled = new WeakMap<object, z.ZodType | null>();
@@ -13,14 +13,6 @@ const CUT_OFF = 'it was cut off. Call the tool again with the whole input, in sm
 export type ParsedInput =
   /** `repaired`: the text was not valid JSON, so what runs differs from what the model wrote, and is to be shown to whoever is asked. */
   { ok: true; input: unknown; repaired: boolean } | { ok: false; message: string };
-
-/** Tools that are switched on and off together by the agent itself. */
-export interface ToolGroup {
-  readonly name: string;
-  readonly description: string;
-  /** Whether it is on before the agent has said anything of it. */
-  readonly active: boolean;
-}
 
 export interface ToolkitOptions {
   /** Every group but `basic` that a tool names. */

@@ -1,13 +1,5 @@
 import { z } from 'zod';
-import { BASIC_GROUP, type ServiceTool } from '../agent/tool.js';
-
-/** Tools that are switched on and off together. */
-export interface ToolGroup {
-  readonly name: string;
-  readonly description: string;
-  /** Whether it is on when the agent has said nothing. */
-  readonly active: boolean;
-}
+import { BASIC_GROUP, type ServiceTool, type ToolGroup } from '../agent/tool.js';
 
 /**
  * Lets the model choose its groups of tools. A call states the whole choice: groups that are true are on, those that are false or not named
