@@ -9,6 +9,8 @@ import {
   ToolResultBlock,
 } from '../messages/block.js';
 import { ErrorInfo, ErrorType, FinishedReason, Msg, Usage } from '../messages/message.js';
+import { PermissionContext } from '../permissions/permission-context.js';
+import { TasksContext } from '../state/session-state.js';
 
 /**
  * The events of a session: AgentScope's 28 types, with `run_id`, and ISO-8601 UTC times. What we add travels as CUSTOM events
@@ -173,6 +175,21 @@ export const CUSTOM_EVENTS = {
   reply_removed: z.object({ reply_id: z.string() }),
   /** Events up to `up_to_seq` are no longer in the log: re-read the transcript and continue at its `as_of_seq`. */
   gap: z.object({ up_to_seq: z.number() }),
+  /**
+   * The plan or the permissions changed: each that did, whole, and as a JSON Patch (RFC 6902) on an object with both, e.g.
+   * `{op: 'replace', path: '/tasks_context/tasks/0/state', value: 'completed'}`. A client takes the one or the other.
+   */
+  state_updated: z.object({
+    tasks_context: TasksContext.optional(),
+    permission_context: PermissionContext.optional(),
+    patch: z.array(z.looseObject({ op: z.string(), path: z.string() })),
+  }),
+  /** The older part of the conversation is now told to the model as a summary; token counts of its whole input, before and after. */
+  context_compressed: z.looseObject({
+    reply_id: z.string(),
+    tokens_before: z.int().nonnegative(),
+    tokens_after: z.int().nonnegative(),
+  }),
   /** The session was deleted; the stream ends after this. */
   session_deleted: z.object({}),
 } as const;

@@ -108,12 +108,15 @@ export class FileChecker implements PermissionChecker {
     return this.patterns(content, (text) => text).some((pattern) => compileGlob(pattern)?.(path) === true);
   }
 
-  /** Absolute: what begins with two stars speaks of every directory, what has no root of the working directories. */
   private patterns(content: string, read: (text: string) => string): readonly string[] {
-    const pattern = read(content);
-    if (pattern.startsWith('/')) return [pattern];
-    if (pattern.startsWith('**')) return [`/${pattern}`];
-    const below = pattern.replace(/^(\.\/)+/, '');
-    return this.directories.map((directory) => `${escapeGlob(read(directory === '/' ? '' : directory))}/${below}`);
+    return absolutePatterns(read(content), this.directories.map(read));
   }
+}
+
+/** Absolute: what begins with two stars speaks of every directory, what has no root of the working directories. */
+export function absolutePatterns(pattern: string, directories: readonly string[]): readonly string[] {
+  if (pattern.startsWith('/')) return [pattern];
+  if (pattern.startsWith('**')) return [`/${pattern}`];
+  const below = pattern.replace(/^(\.\/)+/, '');
+  return directories.map((directory) => `${escapeGlob(directory === '/' ? '' : directory)}/${below}`);
 }
