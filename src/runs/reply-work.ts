@@ -8,6 +8,7 @@ import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
+import { jsonDiff } from './json-differ.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ModelCallLedger } from './model-call-ledger.js';
@@ -89,6 +90,7 @@ export function prepareReply(
     middleware: assembly?.middleware ?? [],
     state: memory.state,
     inbox,
+    differ: jsonDiff,
     ...(run.structured_schema && { structured: run.structured_schema }),
     tool_timeout_ms: config.runs.tool_timeout_ms,
     max_iters: assembly?.agent.data.react_config.max_iters ?? 1,

@@ -14,6 +14,7 @@ import { NodeStore } from './node.store.js';
 import { NodePgStore } from './pg/node.pg-store.js';
 import { RunPgStore } from './pg/run.pg-store.js';
 import { RunRecordPgStore } from './pg/run-record.pg-store.js';
+import { PermissionNotices } from './permission-notices.js';
 import { RunControl } from './run-control.service.js';
 import { RunNode } from './run-node.js';
 import { RunRecordStore } from './run-record.store.js';
@@ -33,6 +34,7 @@ import { SessionRunner } from './session-runner.js';
     DatabaseContact,
     EndingRepair,
     LeaseKeeper,
+    PermissionNotices,
     RunControl,
     RunNode,
     RunRecords,

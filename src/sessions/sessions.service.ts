@@ -33,7 +33,12 @@ import { SessionStore, type SessionRecord, type StatefulRecord } from './session
 import { toRecordView, toView } from './session-views.js';
 import { storedState } from './stored-state.js';
 
-type PermissionListener = (principal: Principal, sessionId: string, permissions: PermissionContext) => Promise<void>;
+type PermissionListener = (
+  principal: Principal,
+  sessionId: string,
+  before: PermissionContext,
+  after: PermissionContext,
+) => Promise<void>;
 
 const PURGE_QUEUE = 'maintenance';
 const PURGE_BATCH = 100;
@@ -120,15 +125,16 @@ export class SessionsService implements OnModuleInit {
   async update(principal: Principal, id: string, patch: PatchSession, agentId?: string): Promise<SessionPatched> {
     const { id: sessionId, config } = await this.record(principal, id, agentId);
     await this.models.check(principal, patch, config);
-    let permissionsChanged = false;
+    let before: PermissionContext | undefined;
     const updated = await this.store.update(principal, sessionId, (current) => {
       const next = patched(current, patch);
-      permissionsChanged = !isDeepStrictEqual(permissionsOf(current), permissionsOf(next));
+      before = permissionsOf(current);
       return next;
     });
     if (!updated) throw notFound('session', id);
-    if (permissionsChanged) {
-      for (const listener of this.listeners) await listener(principal, sessionId, permissionsOf(updated.config));
+    const after = permissionsOf(updated.config);
+    if (before && !isDeepStrictEqual(before, after)) {
+      for (const listener of this.listeners) await listener(principal, sessionId, before, after);
     }
     return { ...toRecordView(updated), warnings: this.models.warnings(updated.config) };
   }

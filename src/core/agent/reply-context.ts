@@ -2,6 +2,8 @@ import type { AgentEvent, EventOf } from '../events/agent-event.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ToolCallBlock } from '../messages/block.js';
 import { storable, storableJson, StorableDeltas } from '../messages/storable.js';
+import type { TasksContext } from '../state/session-state.js';
+import { stateUpdate } from '../state/state-update.js';
 import type { EventBody } from './event-body.js';
 import { Hooks } from './hooks.js';
 import type { ReplyRequest } from './reply-request.js';
@@ -43,6 +45,8 @@ export class ReplyContext {
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();
   private tools: Toolkit | undefined;
+  /** The plan as clients know it. */
+  private shown: TasksContext;
   private interrupt: ((reason: Error) => void) | null = null;
   /** What is awaited now may be left for a hand-over. */
   private leavable = false;
@@ -52,6 +56,7 @@ export class ReplyContext {
 
   constructor(readonly request: ReplyRequest) {
     this.reply = request.reply;
+    this.shown = request.state.value.tasks_context;
     this.hooks = new Hooks(request.middleware ?? [], () => scopeOf(this));
     if (request.signal.aborted) this.onAbort();
     else request.signal.addEventListener('abort', this.onAbort, { once: true });
@@ -104,6 +109,17 @@ export class ReplyContext {
       name: storable(name),
       value: storableJson(value) as Record<string, unknown>,
     };
+  }
+
+  /** A `state_updated` event, when the plan has changed since the last one. */
+  stateUpdated(): AgentEvent | null {
+    const { differ, permissions: permission_context, state } = this.request;
+    const { tasks_context } = state.value;
+    if (tasks_context === this.shown || differ === undefined) return null;
+    const before = { tasks_context: this.shown, permission_context };
+    this.shown = tasks_context;
+    const update = stateUpdate(before, { tasks_context, permission_context }, differ);
+    return update === null ? null : this.custom('state_updated', update);
   }
 
   /** Calls without an ended result, in the order of the model. */

@@ -6,6 +6,7 @@ import type { ModelPrices } from '../models/model-card.js';
 import type { PermissionContext } from '../permissions/permission-context.js';
 import type { ShellParser } from '../permissions/shell/shell-parser.js';
 import type { AgentState } from '../state/session-state.js';
+import type { Differ } from '../state/state-update.js';
 import type { AgentMiddleware } from './middleware.js';
 import type { JsonRepair } from './loose-json.js';
 import type { Toolkit } from './toolkit.js';
@@ -74,6 +75,8 @@ export interface ReplyRequest {
   readonly structured_grace_iters?: number;
   /** Mends the JSON of tool inputs; absent: faulty JSON is an error. */
   readonly repairJson?: JsonRepair;
+  /** How a change of the state is told as a patch; absent: it is not told. */
+  readonly differ?: Differ;
   /** What others have left for the agent to hear between its steps. */
   readonly inbox?: Inbox;
   /** Model turns of this reply that were made by earlier runs. */

@@ -51,6 +51,8 @@ async function* work(ctx: ReplyContext): Events {
   ctx.answered = endsWithAnswer(ctx.reply.msg);
   for (let iter = start_iter; ; iter += 1) {
     yield* act(ctx);
+    const update = ctx.stateUpdated();
+    if (update !== null) yield update;
     ctx.throwIfAborted();
     if (ctx.unresolvedCalls().length > 0) return;
     ctx.throwIfLeaving();
