@@ -22,7 +22,7 @@ describe('the input of a call that is nearly JSON', () => {
     ['with code in strings', `{'x':{'a':'{'},'b':"if (x) {"}`, { x: { a: '{' }, b: 'if (x) {' }],
     ['with brackets in strings', `{'a':'}','b':"]{",}`, { a: '}', b: ']{' }],
   ])('is repaired %s', (_name, text, input) => {
-    expect(() => JSON.parse(text)).toThrow();
+    expect(() => void JSON.parse(text)).toThrow();
     expect(parse(text)).toEqual({ ok: true, input, repaired: true });
     expect(parseToolInput(any, text).ok).toBe(false);
   });

@@ -160,6 +160,16 @@ describe('a worker of a leader', () => {
     expect(narrowed(worker, contextOf('default', ['/ws', '/data'], [npm])).allow_rules).toEqual({});
   });
 
+  it('is denied the files that a rule names by the directories of its owner', () => {
+    const edit = fact('Edit', { permission: { kind: 'file_edit', path: 'path' } });
+    const rule = { tool_name: 'Edit', rule_content: './*.ts', behavior: 'deny', source: 'test' } as const;
+    const [here, there] = [contextOf('bypass', ['/ws/sub'], []), contextOf('bypass', ['/ws'], [rule])];
+    const behaviors = [narrowed(here, there), narrowed(there, here)].map((both) =>
+      ['/ws/a.ts', '/ws/sub/a.ts', '/a.ts'].map((path) => evaluate(edit, { path }, both, parser).behavior),
+    );
+    expect(behaviors).toEqual(new Array(2).fill(['deny', 'deny', 'allow']));
+  });
+
   it('works in the directories of both, those within others included', () => {
     const both = narrowed(
       contextOf('default', ['/ws/sub', '/data', '/opt'], []),
