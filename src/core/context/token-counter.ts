@@ -1,4 +1,4 @@
-import type { ContentBlock, DataBlock, TextBlock } from '../messages/block.js';
+import type { ContentBlock, DataBlock, DataSource, TextBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import type { ToolSpec } from '../models/chat-model.js';
 import { headOf } from './text.js';
@@ -60,6 +60,10 @@ export class TokenCounter {
     const size = this.sizeOfBlock(block);
     size.exact ??= this.exact(partsOf(block));
     return size.exact;
+  }
+
+  data(source: DataSource): number {
+    return this.exact(dataParts(source, null));
   }
 
   /** All of a call, exactly. */
@@ -168,7 +172,7 @@ function partsOf(block: ContentBlock): Parts {
     case 'thinking':
       return { texts: [block.thinking], fixed: 0 };
     case 'data':
-      return dataParts(block);
+      return dataParts(block.source, block.name);
     case 'hint':
       return typeof block.hint === 'string' ? { texts: [block.hint], fixed: PER_MESSAGE } : joined(block.hint, 0);
     case 'tool_call':
@@ -184,7 +188,7 @@ function joined(blocks: readonly (TextBlock | DataBlock)[], fixed: number): Part
 }
 
 /** Files of text go to the model as the text they hold. */
-function dataParts({ source, name }: DataBlock): Parts {
+function dataParts(source: DataSource, name: string | null): Parts {
   const type = source.media_type.toLowerCase();
   if (source.type === 'base64' && (type.startsWith('text/') || type.startsWith('application/json'))) {
     return { texts: [name ?? '', Buffer.from(source.data, 'base64').toString('utf8')], fixed: 0 };
