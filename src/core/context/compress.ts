@@ -1,4 +1,5 @@
-import type { Compression } from '../agent/middleware.js';
+import { onion } from '../agent/hooks.js';
+import type { Compression, Events } from '../agent/middleware.js';
 import type { ReplyContext } from '../agent/reply-context.js';
 import type { BoundModel } from '../agent/reply-request.js';
 import type { AgentEvent } from '../events/agent-event.js';
@@ -6,22 +7,18 @@ import type { ToolSpec } from '../models/chat-model.js';
 import type { WindowContext } from '../state/session-state.js';
 import type { ContextWindow } from './context-window.js';
 import { offloadMessages } from './offload-context.js';
-import { OffloadRefused } from './offload-store.js';
+import { countOffloads, OffloadRefused } from './offload-store.js';
 import { type CompressionPlan, isCutAhead } from './plan.js';
-import { type CallModel, summarize } from './summarize.js';
+import { summarize } from './summarize.js';
 import { bodyOf, bounded, factOnly, renderSummary } from './summary.js';
 import { plainText, transcriptOf } from './transcript.js';
 
 type Proposal = AsyncGenerator<AgentEvent, Compression | null, void>;
 
-export interface CompressOptions {
-  /** What the next call will carry besides the conversation; default: that of the request. */
-  readonly system?: string;
-  readonly tools?: readonly ToolSpec[];
-  /** Middleware around the decision; `next` makes the summary, each time it is called. */
-  readonly decide?: (next: () => Promise<Compression | null>) => Promise<Compression | null>;
-  /** Middleware around a model call. */
-  readonly call?: CallModel;
+/** What the next model call carries besides the conversation. */
+export interface Overhead {
+  readonly system: string;
+  readonly tools: readonly ToolSpec[];
 }
 
 /** Share of a summary that the request it quotes may take. */
@@ -32,60 +29,52 @@ const INPUT_RATIO = 0.7;
 const FRAME = 100;
 
 /**
- * Puts a summary in place of the older part of the conversation, because the view has grown beyond its share of the window. Nothing is
- * changed when nothing may go. Throws what ends the reply, as a model turn does. What is left in the state then is what was there before.
+ * To be done before each model turn: images that are not shown any more are put aside, and when the view has grown beyond its share of the
+ * window its older part is compressed.
  */
-export async function* compressContext(
-  ctx: ReplyContext,
-  window: ContextWindow,
-  options: CompressOptions = {},
-): AsyncGenerator<AgentEvent, void, void> {
-  const { state, history, reply, reply_id, system_prompt, toolkit } = ctx.request;
-  const { system = system_prompt, tools = toolkit.specs } = options;
+export async function* fitContext(ctx: ReplyContext, window: ContextWindow, overhead: Overhead): Events {
+  const { state, history, reply } = ctx.request;
+  const view = () => window.view(state.value.window_context, history, reply.msg);
+  if (window.hidesImages(state.value.window_context, history, reply.msg)) {
+    countOffloads(state, await ctx.race(() => keepImages(ctx, window)));
+  }
+  if (window.isOver(overhead.system, overhead.tools, view())) yield* compressContext(ctx, window, overhead);
+}
+
+/**
+ * Puts a summary in place of the older part of the conversation. Nothing is changed when nothing may go. Throws what ends the reply, as a
+ * model turn does; the state is then what it was before.
+ */
+export async function* compressContext(ctx: ReplyContext, window: ContextWindow, overhead: Overhead): Events {
+  const { state, history, reply, reply_id } = ctx.request;
   const before = state.value.window_context;
   let offloads = 0;
   const propose = async function* (): Proposal {
-    const plan = window.plan(before, history, reply.msg, { system, tools });
+    const plan = window.plan(before, history, reply.msg, overhead);
     if (plan === null) return null;
-    const kept = yield* summarizePlan(ctx, window, before, plan, options.call ?? callModel);
-    offloads = kept.offloads;
-    return { summary: kept.summary, from: plan.from };
+    const made = yield* summarizePlan(ctx, window, before, plan);
+    offloads = made.offloads;
+    return { summary: made.summary, from: plan.from };
   };
-  const compression = options.decide === undefined ? yield* propose() : yield* decided(ctx, options.decide, propose);
+  const compression = yield* decided(ctx, propose);
   if (compression === null) return;
   const { summary, from } = compression;
   if (!isCutAhead(before, history, reply.msg, from)) {
     throw new Error(`the conversation cannot be cut at block ${from.block} of message ${from.message_id}`);
   }
-  const now = state.value.window_context;
-  const after: WindowContext = {
-    summary,
-    from: { ...from },
-    compressions: before.compressions + 1,
-    offloads: now.offloads + offloads,
-  };
-  const tokensOf = (of: WindowContext): number =>
-    window.counter.total(system, tools, window.view(of, history, reply.msg));
-  const value = { reply_id, tokens_before: tokensOf(before), tokens_after: tokensOf(after), from: after.from };
-  state.update('window_context', after);
-  yield {
-    type: 'CUSTOM',
-    id: ctx.request.newId(),
-    created_at: ctx.request.clock().toISOString(),
-    run_id: ctx.request.run_id,
-    name: 'context_compressed',
-    value,
-  };
+  const total = () =>
+    window.counter.total(overhead.system, overhead.tools, window.view(state.value.window_context, history, reply.msg));
+  const tokens_before = total();
+  const compressions = before.compressions + 1;
+  state.update('window_context', { summary, from, compressions, offloads: before.offloads + offloads });
+  yield ctx.custom('context_compressed', { reply_id, tokens_before, tokens_after: total(), from });
 }
-
-const callModel: CallModel = (bound, call) => bound.model.stream(call);
 
 async function* summarizePlan(
   ctx: ReplyContext,
   window: ContextWindow,
   before: WindowContext,
   plan: CompressionPlan,
-  call: CallModel,
 ): AsyncGenerator<AgentEvent, { summary: string; offloads: number }, void> {
   const { counter, summary_tokens } = window;
   const asked = plan.request.map(plainText).join('\n\n');
@@ -95,22 +84,23 @@ async function* summarizePlan(
   const inputOf = ({ context_size }: BoundModel): number =>
     Math.floor(INPUT_RATIO * (context_size ?? window.context_size)) - counter.text(earlier);
   const entries = transcriptOf(plan.compressed, Math.ceil(window.context_size / 4));
-  const made = yield* summarize(ctx, { entries, earlier, counter, max, inputOf, call });
+  const made = yield* summarize(ctx, { entries, earlier, counter, max, inputOf });
   const body = made === '' ? factOnly(earlier, counter, max) : made;
-  const kept = await ctx.race(() => keep(ctx, window, String(before.compressions + 1), plan));
-  return { summary: renderSummary({ body, path: kept?.path ?? null, request }), offloads: kept?.count ?? 0 };
+  const { offload } = window;
+  const name = String(before.compressions + 1);
+  const put = offload && (await ctx.race(() => kept(ctx, offloadMessages(offload, name, plan.compressed))));
+  return { summary: renderSummary({ body, path: put?.path ?? null, request }), offloads: put?.count ?? 0 };
 }
 
-/** A conversation must go on although it could not be put aside: the transcript still has it. */
-async function keep(
-  ctx: ReplyContext,
-  { offload }: ContextWindow,
-  name: string,
-  { compressed }: CompressionPlan,
-): Promise<{ path: string; count: number } | null> {
-  if (offload === null) return null;
+async function keepImages(ctx: ReplyContext, window: ContextWindow): Promise<number> {
+  const { state, history, reply } = ctx.request;
+  return (await kept(ctx, window.offloadImages(state.value.window_context, history, reply.msg))) ?? 0;
+}
+
+/** A conversation must go on although a part of it could not be put aside: the transcript still has it. */
+async function kept<T>(ctx: ReplyContext, work: Promise<T>): Promise<T | null> {
   try {
-    return await offloadMessages(offload, name, compressed);
+    return await work;
   } catch (error) {
     if (!(error instanceof OffloadRefused)) ctx.report(error);
     return null;
@@ -118,24 +108,23 @@ async function keep(
 }
 
 /**
- * Lets `decide` call for proposals while their events are yielded from here. One thing is awaited at a time, for a reply races only one:
- * either the decision, or a proposal that it waits for.
+ * Lets middleware decide and call for proposals, while the events of those are yielded from here. One thing is awaited at a time, for a
+ * reply races only one: either the decision, or a proposal that it waits for.
  */
-async function* decided(
-  ctx: ReplyContext,
-  decide: NonNullable<CompressOptions['decide']>,
-  propose: () => Proposal,
-): Proposal {
+async function* decided(ctx: ReplyContext, propose: () => Proposal): Proposal {
+  const hooks = ctx.hooks.having('onCompressContext');
+  if (hooks.length === 0) return yield* propose();
   const asked: PromiseWithResolvers<Compression | null>[] = [];
   let wake: () => void = () => undefined;
-  const decision = decide(() => {
+  const core = (): Promise<Compression | null> => {
     const answer = Promise.withResolvers<Compression | null>();
-    // Whoever decides may have gone away before the answer comes.
+    // Whoever asked may have gone away before the answer comes.
     answer.promise.catch(() => undefined);
     asked.push(answer);
     wake();
     return answer.promise;
-  }).then((compression) => ({ compression }));
+  };
+  const decision = onion(hooks, core, (hook, next) => hook(ctx.hooks.scope, next))().then((made) => ({ made }));
   decision.catch(() => undefined);
   for (;;) {
     const step = await ctx.race(() => {
@@ -145,7 +134,7 @@ async function* decided(
       });
       return Promise.race([question, decision]);
     });
-    if (step !== null) return step.compression;
+    if (step !== null) return step.made;
     const answer = asked.shift();
     if (answer === undefined) continue;
     try {

@@ -41,6 +41,8 @@ export class ContextWindow {
   private earlier: { state: WindowContext; history: readonly Msg[]; view: readonly Msg[]; images: DataBlock[] } | null =
     null;
 
+  private readonly tried = new WeakSet<DataBlock>();
+
   constructor(private readonly options: WindowOptions) {
     this.counter = new TokenCounter(options.tokenizer, options.token_factor);
     this.offload = options.offload;
@@ -57,13 +59,16 @@ export class ContextWindow {
     return dropped.length === 0 ? view : withoutImages(view, new Set(dropped), offloadedPath);
   }
 
-  /** Puts images that are not shown aside, so that the view can say where they are. Rejects as the store does. */
+  /** Whether there are images which the view leaves out without saying where they are. */
+  hidesImages(state: WindowContext, history: readonly Msg[], reply: Msg): boolean {
+    return this.offload !== null && this.hiddenImages(state, history, reply).length > 0;
+  }
+
+  /** Puts those aside. Rejects as the store does; an image it has refused is not tried again. */
   async offloadImages(state: WindowContext, history: readonly Msg[], reply: Msg): Promise<number> {
-    const earlier = this.earlierPart(state, history, reply.id);
-    const own = withReply(state, [], reply);
-    const unknown = this.droppedImages(earlier.images, own).filter((image) => offloadedPath(image) === null);
     let count = 0;
-    for (const image of unknown) {
+    for (const image of this.hiddenImages(state, history, reply)) {
+      this.tried.add(image);
       if (this.offload !== null && (await offloadData(this.offload, image)) !== null) count += 1;
     }
     return count;
@@ -92,6 +97,12 @@ export class ContextWindow {
     if (kept !== null && kept.state === state && kept.history === history) return kept;
     const view = earlierView(state, history, replyId);
     return (this.earlier = { state, history, view, images: imagesIn(view) });
+  }
+
+  private hiddenImages(state: WindowContext, history: readonly Msg[], reply: Msg): DataBlock[] {
+    const earlier = this.earlierPart(state, history, reply.id);
+    const dropped = this.droppedImages(earlier.images, withReply(state, [], reply));
+    return dropped.filter((image) => image.source.type === 'base64' && !this.tried.has(image) && !offloadedPath(image));
   }
 
   private droppedImages(earlier: readonly DataBlock[], own: readonly Msg[]): DataBlock[] {

@@ -1,16 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { closeModelCall } from '../agent/closing.js';
+import { callModel } from '../agent/model-turn.js';
 import { abandon, type ReplyContext } from '../agent/reply-context.js';
 import type { BoundModel } from '../agent/reply-request.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import { countable, type ErrorType, type Msg } from '../messages/message.js';
-import { type ModelCall, ModelError, type ModelPart } from '../models/chat-model.js';
+import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { SAVE_SUMMARY, SUMMARY_SYSTEM, summaryOf } from './summary.js';
 import type { TokenCounter } from './token-counter.js';
 import { newestEntries, withoutOldestQuarter } from './transcript.js';
-
-/** One attempt of one model; middleware may stand between. */
-export type CallModel = (bound: BoundModel, call: ModelCall) => AsyncIterable<ModelPart>;
 
 export interface SummaryTask {
   /** The transcript, oldest first. */
@@ -22,7 +20,6 @@ export interface SummaryTask {
   readonly max: number;
   /** Tokens of the transcript that a model takes. */
   readonly inputOf: (bound: BoundModel) => number;
-  readonly call: CallModel;
 }
 
 interface Candidate {
@@ -60,7 +57,7 @@ export async function* summarize(ctx: ReplyContext, task: SummaryTask): AsyncGen
     for (const candidate of [...candidates]) {
       const { bound, is_fallback } = candidate;
       if (round > 1 && bound.retryBudget?.take() === false) continue;
-      const answer = yield* attempt(ctx, candidate, round, promptOf(ctx, task, entries, bound), task.call);
+      const answer = yield* attempt(ctx, candidate, round, promptOf(ctx, task, entries, bound));
       if (!(answer instanceof ModelError)) {
         const body = summaryOf(answer.input, answer.text, task.counter, task.max);
         if (body !== '') return body;
@@ -88,7 +85,6 @@ async function* attempt(
   { bound, is_fallback }: Candidate,
   attempt: number,
   prompt: string,
-  call: CallModel,
 ): AsyncGenerator<AgentEvent, Answer | ModelError, void> {
   const { name: model_name, provider } = bound.model;
   const metadata = { purpose: 'compression' };
@@ -97,14 +93,8 @@ async function* attempt(
   let iterator: AsyncIterator<ModelPart> | null = null;
   try {
     ctx.throwIfLeaving();
-    const stream = call(bound, {
-      system: SUMMARY_SYSTEM,
-      messages: [question(ctx, prompt)],
-      tools: [SAVE_SUMMARY],
-      parameters: bound.parameters,
-      signal: ctx.signal,
-    });
-    iterator = stream[Symbol.asyncIterator]();
+    const turn = { system: SUMMARY_SYSTEM, messages: [question(ctx, prompt)], tools: [SAVE_SUMMARY] };
+    iterator = callModel(ctx, bound, turn);
     const pending = iterator;
     const heard = new Heard();
     for (;;) {
