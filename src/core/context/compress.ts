@@ -79,7 +79,7 @@ async function* summarizePlan(
   const { counter, summary_tokens } = window;
   const asked = plan.request.map(plainText).join('\n\n');
   const request = asked === '' ? '' : bounded(counter, asked, Math.floor(REQUEST_RATIO * summary_tokens));
-  const max = Math.max(1, summary_tokens - counter.text(request) - FRAME);
+  const max = Math.max(Math.floor(summary_tokens / 2), summary_tokens - counter.text(request) - FRAME);
   const earlier = bounded(counter, bodyOf(before.summary), summary_tokens);
   const inputOf = ({ context_size }: BoundModel): number =>
     Math.floor(INPUT_RATIO * (context_size ?? window.context_size)) - counter.text(earlier);

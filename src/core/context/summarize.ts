@@ -51,13 +51,14 @@ export async function* summarize(ctx: ReplyContext, task: SummaryTask): AsyncGen
   const { model, fallback, random = Math.random, sleep = defaultSleep } = ctx.request;
   let candidates: Candidate[] = [{ bound: model, is_fallback: false }];
   if (fallback !== null) candidates.push({ bound: fallback, is_fallback: true });
+  const now = ctx.request.clock().toISOString();
   let { entries } = task;
   for (let round = 1; entries.length > 0; round += 1) {
     let wait = 0;
     for (const candidate of [...candidates]) {
       const { bound, is_fallback } = candidate;
       if (round > 1 && bound.retryBudget?.take() === false) continue;
-      const answer = yield* attempt(ctx, candidate, round, promptOf(ctx, task, entries, bound));
+      const answer = yield* attempt(ctx, candidate, round, promptOf(task, entries, bound, now));
       if (!(answer instanceof ModelError)) {
         const body = summaryOf(answer.input, answer.text, task.counter, task.max);
         if (body !== '') return body;
@@ -136,11 +137,10 @@ class Heard implements Answer {
   }
 }
 
-function promptOf(ctx: ReplyContext, task: SummaryTask, entries: readonly string[], bound: BoundModel): string {
+function promptOf(task: SummaryTask, entries: readonly string[], bound: BoundModel, now: string): string {
   const told = newestEntries(entries, task.counter, task.inputOf(bound));
   const lost = told.length < task.entries.length ? '[The oldest part could not be shown.]\n\n' : '';
   const earlier = task.earlier === '' ? '' : `<earlier-summary>\n${task.earlier}\n</earlier-summary>\n\n`;
-  const now = ctx.request.clock().toISOString();
   return (
     `${earlier}<transcript>\n${lost}${told.join('\n\n')}\n</transcript>\n\n` +
     `It is ${now}. Summarise all of this with save_summary${earlier === '' ? '' : '; what the earlier summary says and still holds goes into yours'}. ` +

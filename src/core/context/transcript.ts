@@ -23,12 +23,12 @@ export function newestEntries(entries: readonly string[], counter: TokenCounter,
   return entries.slice(first);
 }
 
-/** Without the oldest entries, a quarter of all tokens at least. */
+/** Without the oldest entries, a quarter of all tokens at least; the newest one stays until it is alone. */
 export function withoutOldestQuarter(entries: readonly string[], counter: TokenCounter): string[] {
   const sizes = entries.map((entry) => counter.text(entry));
   let left = sizes.reduce((sum, size) => sum + size, 0) / 4;
   const end = sizes.findIndex((size) => (left -= size) <= 0) + 1;
-  return entries.slice(end);
+  return entries.slice(entries.length > 1 ? Math.min(end, entries.length - 1) : 1);
 }
 
 /** What a message says, in words. */
