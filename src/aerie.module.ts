@@ -34,6 +34,8 @@ import { ServiceState } from './platform/lifecycle/service-state.js';
 import { loggingModule } from './platform/logging/logging.module.js';
 import { QueueModule } from './platform/queue/queue.module.js';
 import { RedisModule } from './platform/redis/redis.module.js';
+import { OffloadEntity } from './offloads/offload.entity.js';
+import { OffloadsModule } from './offloads/offloads.module.js';
 import type { StreamProtocol } from './protocols/protocol.js';
 import { ProtocolsModule } from './protocols/protocols.module.js';
 import {
@@ -90,6 +92,7 @@ export const ENTITIES = [
   ModelCallEntity,
   UsageRollupEntity,
   ApprovalEntity,
+  OffloadEntity,
 ];
 
 const FEATURES: Type[] = [
@@ -101,6 +104,7 @@ const FEATURES: Type[] = [
   HealthModule,
   ProtocolsModule,
   UsageModule,
+  OffloadsModule,
 ];
 for (const feature of FEATURES) Reflect.defineMetadata(AUDITED, true, feature);
 
@@ -167,6 +171,7 @@ export class AerieModule implements OnModuleDestroy {
         ProtocolsModule.forRoot(options.protocols ?? []),
         HealthModule,
         UsageModule,
+        OffloadsModule,
       ],
       exports: [CredentialsModule, ModelsModule, AgentsModule, SessionsModule, RunsModule, UsageModule],
       providers: [

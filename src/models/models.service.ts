@@ -81,6 +81,8 @@ export class ModelsService {
         parameters: ref.card ? defaultParameters(ref.card) : {},
         retryBudget: new TokenRetryBudget(),
         prices: ref.card?.prices ?? null,
+        context_size: ref.card?.context_size ?? null,
+        input_types: ref.card?.input_types ?? null,
       },
       fitting: (parameters) => this.catalog.fitting(type, ref, parameters),
     };

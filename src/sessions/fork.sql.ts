@@ -51,3 +51,8 @@ export const ADD_REPLIES = `
   INSERT INTO messages (tenant_id, session_id, reply_id, step, run_id, role, position, data)
   SELECT $1::text, $2::uuid, r.reply_id, 0, r.run_id, 'assistant', r.position, r.data
   FROM jsonb_to_recordset($3::jsonb) AS r (reply_id text, run_id uuid, position bigint, data jsonb)`;
+
+/** $1 tenant, $2 the session, $3 its copy: what the summary and the results of the copy point to. */
+export const COPY_OFFLOADS = `
+  INSERT INTO offloads (tenant_id, session_id, path, media_type, size, content)
+  SELECT tenant_id, $3::uuid, path, media_type, size, content FROM offloads WHERE tenant_id = $1 AND session_id = $2`;

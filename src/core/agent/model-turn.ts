@@ -70,7 +70,7 @@ async function* open(
     let iterator: AsyncIterator<ModelPart> | null = null;
     try {
       ctx.throwIfLeaving();
-      iterator = call(ctx, bound, turn);
+      iterator = callModel(ctx, bound, turn);
       const pending = iterator;
       const step = await ctx.race(() => pending.next());
       if (step.done === true) throw new ModelError('upstream', 'The stream ended before its first part.');
@@ -95,7 +95,8 @@ async function* open(
   }
 }
 
-function call(ctx: ReplyContext, { model, parameters }: BoundModel, turn: Turn): AsyncIterator<ModelPart> {
+/** One attempt, with what middleware makes of it. */
+export function callModel(ctx: ReplyContext, { model, parameters }: BoundModel, turn: Turn): AsyncIterator<ModelPart> {
   const { signal } = ctx;
   const hooks = ctx.hooks.having('onModelCall');
   const core = (call: ModelCall): AsyncIterable<ModelPart> => model.stream(call);

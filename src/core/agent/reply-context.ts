@@ -12,7 +12,10 @@ import { structuredOutputTool } from './structured-output.js';
 import type { Toolkit } from './toolkit.js';
 
 /** The model call that is open, as its events name it. */
-export type OpenModelCall = Pick<EventOf<'MODEL_CALL_START'>, 'model_name' | 'provider' | 'attempt' | 'is_fallback'>;
+export type OpenModelCall = Pick<
+  EventOf<'MODEL_CALL_START'>,
+  'model_name' | 'provider' | 'attempt' | 'is_fallback' | 'metadata'
+>;
 
 export type OpenBlock = 'text' | 'thinking' | 'tool_call';
 

@@ -26,6 +26,9 @@ export interface BoundModel {
   /** What the call is charged to: the id of the credential, and what its tokens cost. */
   readonly credential_id?: string;
   readonly prices?: ModelPrices | null;
+  /** Tokens of its window, and the media types it reads; absent or null: not known. */
+  readonly context_size?: number | null;
+  readonly input_types?: readonly string[] | null;
   /** Absent: retries are bounded by `max_retries` only. */
   readonly retryBudget?: RetryBudget;
 }

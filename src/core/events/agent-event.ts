@@ -173,6 +173,13 @@ export const CUSTOM_EVENTS = {
   }),
   /** A whole reply was withdrawn from the transcript. */
   reply_removed: z.object({ reply_id: z.string() }),
+  /** The conversation before `from` is told to the model by a summary from here on; nothing of the transcript is changed. */
+  context_compressed: z.object({
+    reply_id: z.string(),
+    tokens_before: z.int().nonnegative(),
+    tokens_after: z.int().nonnegative(),
+    from: z.object({ message_id: z.string(), block: z.int().nonnegative() }),
+  }),
   /** Events up to `up_to_seq` are no longer in the log: re-read the transcript and continue at its `as_of_seq`. */
   gap: z.object({ up_to_seq: z.number() }),
   /**

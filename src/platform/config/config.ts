@@ -54,6 +54,7 @@ export class Config {
     model_retries: number;
     tool_timeout_ms: number;
   };
+  readonly offload: { max_bytes: number };
   readonly egress: { allow: readonly string[]; connections: number };
   readonly events: { max_entries: number; ttl_seconds: number };
   readonly streams: { buffer_bytes: number; heartbeat_ms: number; reauth_ms: number; max_per_tenant: number };
@@ -117,6 +118,7 @@ export class Config {
       model_retries: env.AERIE_MODEL_MAX_RETRIES,
       tool_timeout_ms: env.AERIE_TOOL_TIMEOUT_SECONDS * 1000,
     };
+    this.offload = { max_bytes: env.AERIE_OFFLOAD_MAX_BYTES };
     // Every run at work can have a call under way to the same server.
     this.egress = { allow: env.AERIE_EGRESS_ALLOW, connections: Math.max(64, env.AERIE_WORKER_CONCURRENCY) };
     this.events = { max_entries: env.AERIE_EVENT_LOG_MAX_ENTRIES, ttl_seconds: env.AERIE_EVENT_LOG_TTL_SECONDS };

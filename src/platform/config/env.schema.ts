@@ -147,6 +147,9 @@ export const EnvSchema = z.object({
   AERIE_TOOL_TIMEOUT_SECONDS: integer(1, 86_400)
     .default(600)
     .describe('How long one tool call may take, unless the tool says so itself'),
+  AERIE_OFFLOAD_MAX_BYTES: integer(0, 1_099_511_627_776)
+    .default(104_857_600)
+    .describe('Bytes a session may put aside: long tool results, compressed messages, files'),
   AERIE_EGRESS_ALLOW: list
     .pipe(z.array(z.string().refine(isEgressRule, 'each must be a host, *.suffix, IP, host:port, network or *')))
     .default([])
