@@ -2,9 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { AgentRecord } from '../agents/agent.store.js';
 import { AgentsService } from '../agents/agents.service.js';
 import type { Principal } from '../auth/principal.js';
-import type { AgentMiddleware } from '../core/agent/middleware.js';
 import type { BoundModel } from '../core/agent/reply-request.js';
-import type { Toolkit } from '../core/agent/toolkit.js';
 import type { PermissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { ModelsService } from '../models/models.service.js';
@@ -12,17 +10,15 @@ import { AerieError } from '../platform/http/errors.js';
 import { permissionsOf } from '../sessions/session-permissions.js';
 import type { SessionRecord } from '../sessions/session.store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
-import { ToolsService } from '../tools/tools.service.js';
+import { type Equipment, ToolsService } from '../tools/tools.service.js';
 
 /** What one run works with besides the conversation. */
-export interface Assembly {
+export interface Assembly extends Equipment {
   readonly principal: Principal;
   readonly session: SessionRecord;
   readonly agent: AgentRecord;
   readonly model: BoundModel;
   readonly fallback: BoundModel | null;
-  readonly toolkit: Toolkit;
-  readonly middleware: readonly AgentMiddleware[];
   readonly permissions: PermissionContext;
   readonly shellParser: ShellParser;
 }
@@ -92,9 +88,9 @@ export class Assembler {
   private async complete(principal: Principal, parts: Parts): Promise<Assembly> {
     const { agent, session } = parts;
     const request = { principal, agent_id: agent.id, session_id: session.id };
-    const { toolkit, middleware } = await this.tools.equip(request, session.config.disabled_tools);
+    const equipment = await this.tools.equip(request, session.config.disabled_tools);
     const permissions = permissionsOf(session.config);
-    return { ...parts, principal, toolkit, middleware, permissions, shellParser: this.tools.shellParser };
+    return { ...parts, principal, ...equipment, permissions, shellParser: this.tools.shellParser };
   }
 
   private keep(key: string, parts: Parts): void {

@@ -28,6 +28,7 @@ const assembly: Assembly = {
   fallback: bound('second'),
   toolkit: new Toolkit(),
   middleware: [],
+  offload: { put: () => Promise.reject(new Error('nothing is put aside here')), read: () => Promise.resolve(null) },
   permissions: permissionContext('bypass'),
   shellParser: noShell,
 };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ContextConfig } from '../agents/agent.schema.js';
 import type { AgentRecord } from '../agents/agent.store.js';
 import { Principal } from '../auth/principal.js';
 import { Toolkit } from '../core/agent/toolkit.js';
@@ -61,12 +62,18 @@ describe('a reply that is stopped while it comes to its rest', () => {
       session: {} as SessionRecord,
       agent: {
         id: 'agent',
-        data: { name: 'agent', system_prompt: '', react_config: { max_iters: 5 } },
+        data: {
+          name: 'agent',
+          system_prompt: '',
+          react_config: { max_iters: 5 },
+          context_config: ContextConfig.parse({}),
+        },
       } as unknown as AgentRecord,
       model: { model, parameters: {} },
       fallback: null,
       toolkit: new Toolkit([ask]),
       middleware: [],
+      offload: { put: () => Promise.reject(new Error('nothing is put aside here')), read: () => Promise.resolve(null) },
       permissions: permissionContext('bypass'),
       shellParser: noShell,
     };

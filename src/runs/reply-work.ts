@@ -4,11 +4,13 @@ import type { ReplyHandler } from '../core/agent/supervised-reply.js';
 import { Toolkit } from '../core/agent/toolkit.js';
 import type { AgentEvent } from '../core/events/agent-event.js';
 import { ReplyReducer } from '../core/events/reply-reducer.js';
+import { ContextWindow } from '../core/context/context-window.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { jsonDiff } from './json-differ.js';
+import { gptTokenizer, tokenFactorOf } from '../models/tokenizer/gpt-tokenizer.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ModelCallLedger } from './model-call-ledger.js';
@@ -45,6 +47,7 @@ export interface ReplyWork {
   readonly ledger: ReplyLedger;
 }
 
+const NO_CONTEXT = { trigger_ratio: 1, reserve_ratio: 0, max_image_num: 0 };
 const NO_SHELL: ShellParser = { parse: () => null };
 
 const NO_MODEL: BoundModel = {
@@ -87,6 +90,8 @@ export function prepareReply(
     toolkit: assembly?.toolkit ?? new Toolkit(),
     permissions: assembly?.permissions ?? permissionContext('explore'),
     shellParser: assembly?.shellParser ?? NO_SHELL,
+    window: windowOf(assembly),
+    tool_result_limit: assembly?.agent.data.context_config.tool_result_limit ?? 0,
     middleware: assembly?.middleware ?? [],
     state: memory.state,
     inbox,
@@ -111,6 +116,20 @@ export function prepareReply(
     handler: failure === undefined ? runReply : failing(failure),
     ledger: new ReplyLedger(new ReplyRecorder(reply, run.run_id, reopened?.recorded), calls, inbox, memory),
   };
+}
+
+function windowOf(assembly: Assembly | undefined): ContextWindow {
+  const { trigger_ratio, reserve_ratio, max_image_num } = assembly?.agent.data.context_config ?? NO_CONTEXT;
+  const { model, context_size = null } = assembly?.model ?? NO_MODEL;
+  return new ContextWindow({
+    context_size,
+    trigger_ratio,
+    reserve_ratio,
+    max_image_num,
+    tokenizer: gptTokenizer,
+    token_factor: tokenFactorOf(model.provider),
+    offload: assembly?.offload ?? null,
+  });
 }
 
 /** A reply that cannot be worked on: its supervisor opens and closes it. */

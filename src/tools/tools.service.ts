@@ -3,11 +3,14 @@ import type { Principal } from '../auth/principal.js';
 import type { AgentMiddleware } from '../core/agent/middleware.js';
 import type { Tool, ToolGroup } from '../core/agent/tool.js';
 import { Toolkit } from '../core/agent/toolkit.js';
+import type { OffloadStore } from '../core/context/offload-store.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { calculatorTool } from '../core/tools/calculator.js';
 import { currentTimeTool } from '../core/tools/current-time.js';
 import { planningTools } from '../core/tools/planning/planning-tools.js';
+import { readOffloadedTool } from '../core/tools/read-offloaded.js';
 import { resetToolsTool } from '../core/tools/reset-tools.js';
+import { OffloadsService } from '../offloads/offloads.service.js';
 import { loadShellParser } from './shell/tree-sitter-shell-parser.js';
 
 /** For whom an agent is assembled. */
@@ -38,19 +41,22 @@ export const TOOL_OPTIONS = Symbol('tool options');
 export interface Equipment {
   readonly toolkit: Toolkit;
   readonly middleware: readonly AgentMiddleware[];
+  /** Where the session puts aside what its model has no room for. */
+  readonly offload: OffloadStore;
 }
 
 @Injectable()
 export class ToolsService implements OnModuleInit {
   private readonly builtIn: readonly Tool[];
-  private readonly plain: Toolkit;
   private parser: ShellParser | undefined;
 
-  constructor(@Inject(TOOL_OPTIONS) private readonly options: ToolOptions) {
+  constructor(
+    @Inject(TOOL_OPTIONS) private readonly options: ToolOptions,
+    private readonly offloads: OffloadsService,
+  ) {
     const { groups } = options;
     const choice = groups.length > 0 ? [resetToolsTool(groups)] : [];
     this.builtIn = [currentTimeTool(), calculatorTool, ...planningTools(), ...choice];
-    this.plain = new Toolkit(this.builtIn, { groups });
   }
 
   /** Loaded before the service takes calls: commands are judged without waiting. */
@@ -67,9 +73,9 @@ export class ToolsService implements OnModuleInit {
   async equip(request: AssemblyRequest, disabled: readonly string[]): Promise<Equipment> {
     const { tools, middleware, groups } = this.options;
     const [more, layers] = await Promise.all([gather(tools, request), gather(middleware, request)]);
-    const isPlain = more.length === 0 && disabled.length === 0;
-    const toolkit = isPlain ? this.plain : new Toolkit([...this.builtIn, ...more], { groups, disabled });
-    return { toolkit, middleware: layers };
+    const offload = this.offloads.of(request.principal, request.session_id);
+    const all = [...this.builtIn, readOffloadedTool(offload), ...more];
+    return { toolkit: new Toolkit(all, { groups, disabled }), middleware: layers, offload };
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentEvent } from '../events/agent-event.js';
+import { repairHistory } from '../context/repair-history.js';
 import { countable } from '../messages/message.js';
 import { type ModelCall, ModelError, type ModelPart } from '../models/chat-model.js';
 import { blockEnd, closeModelCall } from './closing.js';
@@ -7,7 +8,7 @@ import { onion } from './hooks.js';
 import { PartMapper } from './part-mapper.js';
 import { abandon, type ReplyContext } from './reply-context.js';
 import type { BoundModel, ModelErrorOutcome } from './reply-request.js';
-import type { Turn } from './turn-preparation.js';
+import type { Turn } from './turn.js';
 
 const DEFAULT_RETRIES = 2;
 const FIRST_BACKOFF_MS = 250;
@@ -56,7 +57,7 @@ export async function* modelTurn(ctx: ReplyContext, turn: Turn): AsyncGenerator<
   }
 }
 
-/** Null when the fallback is to be tried. */
+/** Null when the fallback is to be tried. A conversation that is rejected as invalid is mended once, if there is something to mend. */
 async function* open(
   ctx: ReplyContext,
   { bound, turn, is_fallback, hasFallback }: Candidate,
@@ -64,13 +65,14 @@ async function* open(
 ): AsyncGenerator<AgentEvent, Opened | null, void> {
   const { max_retries = DEFAULT_RETRIES, onModelError } = ctx.request;
   const { name: model_name, provider } = bound.model;
+  let asked = turn;
   for (let attempt = 1; ; attempt += 1) {
     ctx.modelCall = { model_name, provider, attempt, is_fallback };
     yield ctx.emit({ type: 'MODEL_CALL_START', ...ctx.modelCall });
     let iterator: AsyncIterator<ModelPart> | null = null;
     try {
       ctx.throwIfLeaving();
-      iterator = callModel(ctx, bound, turn);
+      iterator = callModel(ctx, bound, asked);
       const pending = iterator;
       const step = await ctx.race(() => pending.next());
       if (step.done === true) throw new ModelError('upstream', 'The stream ended before its first part.');
@@ -79,6 +81,13 @@ async function* open(
     } catch (error) {
       if (iterator !== null) abandon(iterator);
       if (!(error instanceof ModelError)) throw error;
+      const mended = error.type === 'invalid_request' ? repairHistory(asked.messages) : asked.messages;
+      if (mended !== asked.messages) {
+        asked = { ...asked, messages: mended };
+        onModelError?.(error, attempt, 'retry');
+        yield* closeModelCall(ctx, error.type);
+        continue;
+      }
       const wait = waitBefore(ctx, error, attempt);
       // The budget last: what is taken from it is used.
       const retries =

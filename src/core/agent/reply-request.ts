@@ -1,3 +1,4 @@
+import type { ContextWindow } from '../context/context-window.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { HintBlock, Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
@@ -67,6 +68,12 @@ export interface ReplyRequest {
   /** What calls are judged by; it stays as it is while this reply works. */
   readonly permissions: PermissionContext;
   readonly shellParser: ShellParser;
+  /** How the conversation is kept within what the model takes. */
+  readonly window: ContextWindow;
+  /** IANA zone of the times that the agent is told; default UTC. */
+  readonly timezone?: string;
+  /** Tokens of one tool result that the model is shown; default 50,000. */
+  readonly tool_result_limit?: number;
   /** What the session remembers; tools and the loop change it. */
   readonly state: AgentState;
   /** From the outermost to the innermost. */
@@ -90,8 +97,6 @@ export interface ReplyRequest {
   readonly max_retry_wait_ms?: number;
   /** How long a call of a tool may take that does not say so itself, in milliseconds; default 600,000. */
   readonly tool_timeout_ms?: number;
-  /** Bound on the output of one tool call, in UTF-16 units; default 200,000. */
-  readonly max_tool_output_chars?: number;
   /** Metadata of a new reply's message. */
   readonly metadata?: Metadata;
   /** Stops the reply; a `ReplyLimit` as its reason makes it fail instead. */

@@ -8,7 +8,7 @@ import { modelTurn } from './model-turn.js';
 import { HandedOver, ReplyContext } from './reply-context.js';
 import type { ReplyRequest } from './reply-request.js';
 import { structuredOutputOf } from './structured-output.js';
-import { beforeTurn, turnOf } from './turn-preparation.js';
+import { prepareTurn } from './turn-preparation.js';
 
 const DEFAULT_GRACE_ITERS = 5;
 
@@ -75,10 +75,10 @@ function reasoned(ctx: ReplyContext, iter: number): Events {
 }
 
 async function* reason(ctx: ReplyContext, iter: number): Events {
-  yield* beforeTurn(ctx, iter);
+  const turn = yield* prepareTurn(ctx, iter);
   const { content } = ctx.reply.msg;
   const before = content.length;
-  yield* modelTurn(ctx, await turnOf(ctx, iter));
+  yield* modelTurn(ctx, turn);
   ctx.answered = !content.slice(before).some((block) => block.type === 'tool_call');
 }
 

@@ -49,14 +49,13 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
       const { run } = arrival;
       // What it still said after its time was up.
       if (!active.has(run)) continue;
-      if ('error' in arrival) {
-        yield* emitAll(ctx, run.failed(arrival.error), run, active);
-      } else if (arrival.step.done === true) {
-        yield* emitAll(ctx, run.succeeded(), run, active);
-      } else {
+      if (!('error' in arrival) && arrival.step.done !== true) {
         for (const body of run.chunk(arrival.step.value)) yield ctx.emit(body);
         pulls.pull(run);
+        continue;
       }
+      for (const body of await ctx.race(() => run.settle())) yield ctx.emit(body);
+      yield* emitAll(ctx, 'error' in arrival ? run.failed(arrival.error) : run.succeeded(), run, active);
     }
   } finally {
     for (const run of active) run.leave();

@@ -1,3 +1,6 @@
+import { countOffloads } from '../context/offload-store.js';
+import { ResultLimiter } from '../context/result-limiter.js';
+import { headOf } from '../context/text.js';
 import type { ToolCallBlock } from '../messages/block.js';
 import { onion } from './hooks.js';
 import type { Verdict } from './judging.js';
@@ -5,9 +8,10 @@ import type { EventBody } from './event-body.js';
 import { abandon, type ReplyContext } from './reply-context.js';
 import { ToolError, type ToolChunk } from './tool.js';
 
-const DEFAULT_MAX_OUTPUT = 200_000;
+const DEFAULT_RESULT_TOKENS = 50_000;
+/** Of what a tool says of its failure. */
+const MAX_MESSAGE = 20_000;
 const DEFAULT_TIMEOUT_MS = 600_000;
-const TRUNCATED = '<<<TRUNCATED>>>';
 const FAILED = 'The tool failed.';
 
 type Settled = Extract<Verdict, { kind: 'run' | 'refuse' }>;
@@ -17,15 +21,17 @@ export class CallRun {
   iterator: AsyncIterator<ToolChunk> | null = null;
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;
-  private left: number;
-  private truncated = false;
+  private readonly limiter: ResultLimiter;
 
   constructor(
     private readonly ctx: ReplyContext,
     readonly call: ToolCallBlock,
     private readonly verdict: Settled,
   ) {
-    this.left = ctx.request.max_tool_output_chars ?? DEFAULT_MAX_OUTPUT;
+    const { window, tool_result_limit: limit = DEFAULT_RESULT_TOKENS, reply_id } = ctx.request;
+    const { counter, offload } = window;
+    const onError = (error: unknown) => ctx.report(error);
+    this.limiter = new ResultLimiter({ limit, counter, offload, name: `${reply_id}-${call.id}`, onError });
   }
 
   /** A call that is refused disturbs nobody either. */
@@ -60,20 +66,14 @@ export class CallRun {
   }
 
   chunk(chunk: ToolChunk): EventBody[] {
-    if (this.truncated) return [];
-    const content = chunk.type === 'text' ? chunk.text : chunk.type === 'data' ? chunk.data : chunk.url;
-    if (content === '') return [];
-    if (content.length > this.left) {
-      this.truncated = true;
-      const note = this.text(TRUNCATED);
-      const head = chunk.type === 'text' ? headOf(content, this.left) : '';
-      return head === '' ? [note] : [this.text(head), note];
-    }
-    this.left -= content.length;
-    if (chunk.type === 'text') return [this.text(content)];
-    const base = { tool_call_id: this.call.id, block_id: this.ctx.request.newId(), media_type: chunk.media_type };
-    const source = chunk.type === 'data' ? { data: chunk.data } : { url: chunk.url };
-    return [{ type: 'TOOL_RESULT_DATA_DELTA', ...base, ...source }];
+    return this.limiter.take(chunk).map((piece) => this.delta(piece));
+  }
+
+  /** What the end of the output adds; to be awaited before `succeeded` or `failed`, once. */
+  async settle(): Promise<EventBody[]> {
+    const { text, offloads } = await this.limiter.finish();
+    countOffloads(this.ctx.request.state, offloads);
+    return text === '' ? [] : [this.text(text)];
   }
 
   succeeded(): EventBody[] {
@@ -84,8 +84,7 @@ export class CallRun {
     if (!(error instanceof ToolError)) this.ctx.report(error);
     const message = error instanceof ToolError && error.message !== '' ? error.message : FAILED;
     const last = this.ctx.reply.result(this.call.id)?.output.at(-1);
-    const limit = this.ctx.request.max_tool_output_chars ?? DEFAULT_MAX_OUTPUT;
-    return this.end('error', `${last?.type === 'text' ? '\n' : ''}${headOf(message, limit)}`);
+    return this.end('error', `${last?.type === 'text' ? '\n' : ''}${headOf(message, MAX_MESSAGE)}`);
   }
 
   /** Its result is there. */
@@ -116,6 +115,13 @@ export class CallRun {
 
   private readonly onAbort = (): void => this.controller.abort(this.ctx.signal.reason);
 
+  private delta(chunk: ToolChunk): EventBody {
+    if (chunk.type === 'text') return this.text(chunk.text);
+    const base = { tool_call_id: this.call.id, block_id: this.ctx.request.newId(), media_type: chunk.media_type };
+    const source = chunk.type === 'data' ? { data: chunk.data } : { url: chunk.url };
+    return { type: 'TOOL_RESULT_DATA_DELTA', ...base, ...source };
+  }
+
   private text(delta: string): EventBody {
     return { type: 'TOOL_RESULT_TEXT_DELTA', tool_call_id: this.call.id, delta };
   }
@@ -124,11 +130,4 @@ export class CallRun {
     const end: EventBody = { type: 'TOOL_RESULT_END', tool_call_id: this.call.id, state };
     return text === '' ? [end] : [this.text(text), end];
   }
-}
-
-/** The first `length` units, without half of a surrogate pair at the end. */
-function headOf(text: string, length: number): string {
-  if (text.length <= length) return text;
-  const last = text.charCodeAt(length - 1);
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
 }

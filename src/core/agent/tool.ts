@@ -1,6 +1,6 @@
 import type { ToolSpec } from '../models/chat-model.js';
 import type { PermissionTarget } from '../permissions/tool-facts.js';
-import type { AgentState } from '../state/session-state.js';
+import type { AgentState, SessionState } from '../state/session-state.js';
 
 /** A piece of a tool's output while it runs; `text` pieces are joined, `data` pieces stand alone. */
 export type ToolChunk =
@@ -48,6 +48,8 @@ export interface ToolFlags extends ToolSpec {
   readonly timeout_ms?: number;
   /** Default `basic`. */
   readonly group?: string;
+  /** Whether the model is told of it in this state of the session; default: always. */
+  readonly isOffered?: (state: SessionState) => boolean;
 }
 
 /**

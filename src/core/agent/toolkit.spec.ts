@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { EMPTY_STATE } from '../state/session-state.js';
 import { tool } from '../testing/reply-harness.js';
 import { parseToolInput, Toolkit } from './toolkit.js';
 
@@ -10,9 +11,7 @@ describe('Toolkit', () => {
     const kit = new Toolkit([one]);
     expect(kit.get('one')).toBe(one);
     expect(kit.get('constructor')).toBeUndefined();
-    expect(kit.offered({ groups: {} })).toEqual([
-      { name: 'one', description: 'one', input_schema: { type: 'object' } },
-    ]);
+    expect(kit.offered(EMPTY_STATE)).toEqual([{ name: 'one', description: 'one', input_schema: { type: 'object' } }]);
   });
 
   it('refuses two tools of one name', () => {

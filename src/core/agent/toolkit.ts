@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import type { ToolSpec } from '../models/chat-model.js';
-import type { ToolsContext } from '../state/session-state.js';
+import type { SessionState, ToolsContext } from '../state/session-state.js';
 import type { JsonRepair } from './loose-json.js';
 import { BASIC_GROUP, type Tool, type ToolGroup } from './tool.js';
 
 /** Schemas are compiled once per schema object; null marks one that cannot be compiled. */
 const compiled = new WeakMap<object, z.ZodType | null>();
+
+const specs = new WeakMap<Tool, ToolSpec>();
 
 const MAX_ISSUES = 5;
 const CUT_OFF = 'it was cut off. Call the tool again with the whole input, in smaller parts if it is long.';
@@ -36,8 +38,8 @@ export class Toolkit {
   private readonly tools = new Map<string, Tool>();
   private readonly groups: ReadonlyMap<string, ToolGroup>;
   private readonly disabled: ReadonlySet<string>;
-  /** What the model is told, by what the agent has switched on. */
-  private readonly offers = new WeakMap<ToolsContext, readonly ToolSpec[]>();
+  /** What the model is told; a state that changes is another object. */
+  private readonly offers = new WeakMap<SessionState, readonly ToolSpec[]>();
 
   constructor(
     tools: Iterable<Tool> = [],
@@ -64,15 +66,16 @@ export class Toolkit {
   }
 
   /** What the model is told of. */
-  offered(context: ToolsContext): readonly ToolSpec[] {
-    let specs = this.offers.get(context);
-    if (specs === undefined) {
-      specs = [...this.tools.values()]
-        .filter((tool) => !this.disabled.has(tool.name) && this.isActive(tool, context))
-        .map(({ name, description, input_schema }) => ({ name, description, input_schema }));
-      this.offers.set(context, specs);
+  offered(state: SessionState): readonly ToolSpec[] {
+    let offer = this.offers.get(state);
+    if (offer === undefined) {
+      offer = [...this.tools.values()]
+        .filter((tool) => !this.disabled.has(tool.name) && this.isActive(tool, state.tools_context))
+        .filter((tool) => tool.isOffered?.(state) ?? true)
+        .map(specOf);
+      this.offers.set(state, offer);
     }
-    return specs;
+    return offer;
   }
 
   standings(context: ToolsContext): ToolStanding[] {
@@ -88,6 +91,16 @@ export class Toolkit {
   with(more: Iterable<Tool>): Toolkit {
     return new Toolkit([...this.tools.values(), ...more], this.options);
   }
+}
+
+/** The same object for the same tool, by which its tokens are counted once. */
+function specOf(tool: Tool): ToolSpec {
+  let spec = specs.get(tool);
+  if (spec === undefined) {
+    const { name, description, input_schema } = tool;
+    specs.set(tool, (spec = { name, description, input_schema }));
+  }
+  return spec;
 }
 
 const groupOf = (tool: Tool): string => tool.group ?? BASIC_GROUP;

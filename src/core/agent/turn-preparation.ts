@@ -1,47 +1,54 @@
+import { fitContext } from '../context/compress.js';
+import { lastSeen, RUNTIME_STATE, runtimeHint } from '../context/runtime-hint.js';
 import type { AgentEvent } from '../events/agent-event.js';
-import { storable, storableJson } from '../messages/storable.js';
 import type { HintBlock } from '../messages/block.js';
-import type { Msg } from '../messages/message.js';
-import type { ToolSpec } from '../models/chat-model.js';
+import { storable, storableJson } from '../messages/storable.js';
 import type { ReplyContext } from './reply-context.js';
 import { STRUCTURED_OUTPUT_TOOL, STRUCTURED_REMINDER } from './structured-output.js';
+import type { Turn } from './turn.js';
 
-/** What a model is asked in one turn, whichever of the models answers. */
-export interface Turn {
-  readonly system: string;
-  readonly messages: readonly Msg[];
-  readonly tools: readonly ToolSpec[];
-}
+const PLANNING = new Set(['TaskCreate', 'TaskGet', 'TaskList', 'TaskUpdate']);
+/** Share of the tokens at which the conversation is compressed, from which on the agent is told of it. */
+const NEARLY_FULL = 0.8;
 
-/** Says what the agent is to hear before its next turn: hints that came meanwhile, and what is still expected of it. */
-export async function* beforeTurn(ctx: ReplyContext, iter: number): AsyncGenerator<AgentEvent, void, void> {
-  const { inbox, structured, newId } = ctx.request;
-  if (inbox?.hasHints === true) {
-    for (const { id, hint, source } of await ctx.race(() => inbox.take(), true)) {
-      // Said before a crash, and given again after it.
-      if (ctx.reply.block(id) !== undefined) continue;
-      const block = { block_id: id, hint: storableJson(hint) as HintBlock['hint'] };
-      yield ctx.emit({ type: 'HINT_BLOCK', ...block, source: source === null ? null : storable(source) });
-    }
-  }
-  if (structured !== undefined && (ctx.answered || iter === ctx.request.max_iters)) {
-    const source = JSON.stringify({ label: 'System', sublabel: 'Structured output' });
-    yield ctx.emit({ type: 'HINT_BLOCK', block_id: newId(), hint: STRUCTURED_REMINDER, source });
-  }
-}
-
-export async function turnOf(ctx: ReplyContext, iter: number): Promise<Turn> {
+/**
+ * Says what the agent is to hear before model turn `iter`, and makes room for it: hints that came meanwhile, what is still expected of it, and,
+ * when a reply begins, what has changed around it.
+ */
+export async function* prepareTurn(ctx: ReplyContext, iter: number): AsyncGenerator<AgentEvent, Turn, void> {
   const { request, toolkit } = ctx;
-  const offered = toolkit.offered(request.state.value.tools_context);
+  const { state, window, history, reply } = request;
+  yield* heard(ctx);
+  if (request.structured !== undefined && (ctx.answered || iter === request.max_iters)) {
+    yield hint(ctx, STRUCTURED_REMINDER, { label: 'System', sublabel: 'Structured output' });
+  }
+  const system = await systemPrompt(ctx);
+  const offered = toolkit.offered(state.value);
   // Beyond its iterations the agent can do nothing but come to its answer.
   const tools = iter < request.max_iters ? offered : offered.filter((tool) => tool.name === STRUCTURED_OUTPUT_TOOL);
-  return { system: await systemPrompt(ctx), messages: messagesOf(ctx), tools };
+  yield* fitContext(ctx, window, { system, tools });
+  const view = () => window.view(state.value.window_context, history, reply.msg);
+  if (iter === 0) {
+    const text = runtimeState(ctx, { system, tools, messages: view() });
+    if (text !== null) yield hint(ctx, text, RUNTIME_STATE);
+  }
+  return { system, tools, messages: view() };
 }
 
-function messagesOf({ request, reply }: ReplyContext): readonly Msg[] {
-  const { msg } = reply;
-  // A snapshot: the message grows while the model may still be reading its input.
-  return msg.content.length === 0 ? request.history : [...request.history, { ...msg, content: [...msg.content] }];
+async function* heard(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
+  const { inbox } = ctx.request;
+  if (inbox?.hasHints !== true) return;
+  for (const { id, hint, source } of await ctx.race(() => inbox.take(), true)) {
+    // Said before a crash, and given again after it.
+    if (ctx.reply.block(id) !== undefined) continue;
+    const block = { block_id: id, hint: storableJson(hint) as HintBlock['hint'] };
+    yield ctx.emit({ type: 'HINT_BLOCK', ...block, source: source === null ? null : storable(source) });
+  }
+}
+
+function hint(ctx: ReplyContext, text: string, source: { label: string; sublabel: string }): AgentEvent {
+  const block_id = ctx.request.newId();
+  return ctx.emit({ type: 'HINT_BLOCK', block_id, hint: text, source: JSON.stringify(source) });
 }
 
 async function systemPrompt(ctx: ReplyContext): Promise<string> {
@@ -51,4 +58,12 @@ async function systemPrompt(ctx: ReplyContext): Promise<string> {
     prompt = await ctx.race(async () => hook(ctx.hooks.scope, before), true);
   }
   return prompt;
+}
+
+function runtimeState({ request }: ReplyContext, { system, tools, messages }: Turn): string | null {
+  const { window, state, clock, timezone = 'UTC' } = request;
+  const { counter, trigger_tokens } = window;
+  const isRoomy = counter.isBelow(NEARLY_FULL * trigger_tokens, system, tools, messages);
+  const tokens = isRoomy ? null : { used: counter.total(system, tools, messages), limit: trigger_tokens };
+  return runtimeHint(clock(), timezone, state.value.tasks_context.tasks, tokens, lastSeen(messages, PLANNING));
 }

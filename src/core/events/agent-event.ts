@@ -173,7 +173,10 @@ export const CUSTOM_EVENTS = {
   }),
   /** A whole reply was withdrawn from the transcript. */
   reply_removed: z.object({ reply_id: z.string() }),
-  /** The conversation before `from` is told to the model by a summary from here on; nothing of the transcript is changed. */
+  /**
+   * The conversation before `from` is told to the model by a summary from here on; nothing of the transcript is changed. Tokens of its whole
+   * input, before and after.
+   */
   context_compressed: z.object({
     reply_id: z.string(),
     tokens_before: z.int().nonnegative(),
@@ -190,12 +193,6 @@ export const CUSTOM_EVENTS = {
     tasks_context: TasksContext.optional(),
     permission_context: PermissionContext.optional(),
     patch: z.array(z.looseObject({ op: z.string(), path: z.string() })),
-  }),
-  /** The older part of the conversation is now told to the model as a summary; token counts of its whole input, before and after. */
-  context_compressed: z.looseObject({
-    reply_id: z.string(),
-    tokens_before: z.int().nonnegative(),
-    tokens_after: z.int().nonnegative(),
   }),
   /** The session was deleted; the stream ends after this. */
   session_deleted: z.object({}),

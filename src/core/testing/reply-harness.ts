@@ -2,6 +2,7 @@ import type { ReplyRequest } from '../agent/reply-request.js';
 import { runReply } from '../agent/reply.js';
 import type { Tool, ToolChunk, ToolContext } from '../agent/tool.js';
 import { Toolkit } from '../agent/toolkit.js';
+import { ContextWindow, type WindowOptions } from '../context/context-window.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import { ReplyReducer } from '../events/reply-reducer.js';
 import type { ChatModel } from '../models/chat-model.js';
@@ -25,6 +26,18 @@ export const tool = (
   ...rest,
 });
 
+/** A large window, in which every character is a token. */
+export const windowOf = (rest: Partial<WindowOptions> = {}): ContextWindow =>
+  new ContextWindow({
+    context_size: 1_000_000,
+    trigger_ratio: 0.8,
+    reserve_ratio: 0.1,
+    max_image_num: 5,
+    tokenizer: { count: (text) => text.length },
+    offload: null,
+    ...rest,
+  });
+
 /** For replies without shell commands. */
 export const noShell: ShellParser = { parse: () => null };
 
@@ -47,6 +60,7 @@ export function request(model: ChatModel, rest: Partial<ReplyRequest> & { tools?
     permissions: permissionContext('bypass'),
     shellParser: noShell,
     state: new AgentState(),
+    window: windowOf(),
     max_iters: 10,
     signal: new AbortController().signal,
     newId: () => `id${(ids += 1)}`,

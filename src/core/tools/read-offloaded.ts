@@ -11,6 +11,8 @@ const Input = z.object({
   limit: z.int().min(1).max(MAX_LIMIT).optional().describe(`Characters to read, ${DEFAULT_LIMIT} by default`),
 });
 
+const INPUT_SCHEMA = z.toJSONSchema(Input);
+
 /** Reads what was put aside because the window of the model had no room for it: the rest of long results, and messages behind a summary. */
 export function readOffloadedTool(store: OffloadStore): ServiceTool {
   return {
@@ -18,7 +20,8 @@ export function readOffloadedTool(store: OffloadStore): ServiceTool {
     description:
       'Reads text that was put aside to save room: the rest of a truncated tool result, or earlier messages of this conversation as JSON ' +
       'lines. Reminders name the paths. Long texts are read piece by piece with offset and limit.',
-    input_schema: z.toJSONSchema(Input),
+    input_schema: INPUT_SCHEMA,
+    isOffered: ({ window_context }) => window_context.offloads > 0,
     is_read_only: true,
     is_concurrency_safe: true,
     is_idempotent: true,
