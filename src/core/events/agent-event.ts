@@ -191,12 +191,6 @@ export const CUSTOM_EVENTS = {
     permission_context: PermissionContext.optional(),
     patch: z.array(z.looseObject({ op: z.string(), path: z.string() })),
   }),
-  /** The older part of the conversation is now told to the model as a summary; token counts of its whole input, before and after. */
-  context_compressed: z.looseObject({
-    reply_id: z.string(),
-    tokens_before: z.int().nonnegative(),
-    tokens_after: z.int().nonnegative(),
-  }),
   /** The session was deleted; the stream ends after this. */
   session_deleted: z.object({}),
 } as const;
