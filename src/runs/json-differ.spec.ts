@@ -26,7 +26,9 @@ const planOf = (count: number): TasksContext => {
   return plan;
 };
 
-const json = fc.jsonValue({ maxDepth: 3 });
+/** The package does not apply what names these, whatever the patch. */
+const UNAPPLIED = /"(__proto__|constructor|prototype)"/;
+const json = fc.jsonValue({ maxDepth: 3 }).filter((it) => !UNAPPLIED.test(JSON.stringify(it)));
 const withIds = fc.uniqueArray(fc.record({ id: fc.constantFrom(...'abcdef'), more: json }), {
   selector: (it) => it.id,
 });

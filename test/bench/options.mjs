@@ -6,6 +6,7 @@ import { serversWith } from './servers.mjs';
 
 const FLOORS = serversWith().map((server) => server.name);
 export const USAGE = `npm run bench -- model-path    what our model path costs for each streamed delta, in this process
+npm run bench -- loop          what the agent's loop costs for each turn and delta, in this process
 npm run bench -- [options]
   --rounds N      rounds over all cells (3)
   --secs S        measured seconds per cell (3); idle and turns take as long as they take

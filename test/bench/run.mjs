@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CASES } from './clients.mjs';
 import { takeLock } from './lock.mjs';
+import { loop } from './loop.mjs';
 import { modelPath } from './model-path.mjs';
 import { options, USAGE } from './options.mjs';
 import { BenchError, isPinned, makeFolder, pinned } from './processes.mjs';
@@ -91,8 +92,9 @@ async function bench(chosen, signal) {
 }
 
 async function main() {
-  // Needs no servers and no stores.
+  // These need no servers and no stores.
   if (process.argv[2] === 'model-path') return modelPath();
+  if (process.argv[2] === 'loop') return loop();
   const chosen = options();
   if (chosen.help) return void console.log(USAGE);
   if (chosen.profile) mkdirSync(chosen.profile, { recursive: true });
