@@ -5,6 +5,7 @@ import { evaluate } from '../permissions/evaluate.js';
 import type { PermissionContext } from '../permissions/permission-context.js';
 import type { PermissionDecision } from '../permissions/permission-decision.js';
 import { onion } from './hooks.js';
+import { looseJson } from './loose-json.js';
 import type { ToolCallScope } from './middleware.js';
 import type { ReplyContext } from './reply-context.js';
 import type { ExternalTool, ServiceTool } from './tool.js';
@@ -61,7 +62,7 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
   if (call.state === 'pending' && !toolkit.isActive(tool, request.state.value.tools_context)) {
     return refused(`The tool "${call.name}" belongs to the group "${tool.group}", which is off. Switch it on first.`);
   }
-  const parsed = parseToolInput(tool, call.input, request.repairJson);
+  const parsed = parseToolInput(tool, call.input, looseJson);
   if (!parsed.ok) return refused(parsed.message);
   const scope = { call, tool, input: parsed.input };
   const decision = await decide(ctx, scope);

@@ -9,7 +9,6 @@ import type { ShellParser } from '../permissions/shell/shell-parser.js';
 import type { AgentState } from '../state/session-state.js';
 import type { Differ } from '../state/state-update.js';
 import type { AgentMiddleware } from './middleware.js';
-import type { JsonRepair } from './loose-json.js';
 import type { Toolkit } from './toolkit.js';
 
 /** Retries that all replies which call one model share. */
@@ -83,8 +82,6 @@ export interface ReplyRequest {
   readonly structured?: Record<string, unknown>;
   /** Further model turns for it when `max_iters` are over; default 5. */
   readonly structured_grace_iters?: number;
-  /** Mends the JSON of tool inputs; absent: faulty JSON is an error. */
-  readonly repairJson?: JsonRepair;
   /** How a change of the state is told as a patch; absent: it is not told. */
   readonly differ?: Differ;
   /** What others have left for the agent to hear between its steps. */

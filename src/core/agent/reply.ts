@@ -85,10 +85,10 @@ async function* reason(ctx: ReplyContext, iter: number): Events {
 /** How the reply ends before model turn `iter`, if it does. */
 function endOf(ctx: ReplyContext, iter: number): EventBody[] | null {
   const { request, answered } = ctx;
-  const { session_id, agent_name: name, max_iters, structured, repairJson } = request;
+  const { session_id, agent_name: name, max_iters, structured } = request;
   const completed: EventBody = { type: 'REPLY_END', session_id, finished_reason: 'completed', error: null };
   if (structured !== undefined) {
-    const output = structuredOutputOf(ctx.reply, structured, repairJson);
+    const output = structuredOutputOf(ctx.reply, structured);
     if (output !== null) return [{ ...completed, structured_output: output.value }];
   } else if (answered) {
     return [completed];

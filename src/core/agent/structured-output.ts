@@ -1,6 +1,6 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ServiceTool } from './tool.js';
-import type { JsonRepair } from './loose-json.js';
+import { looseJson } from './loose-json.js';
 import { parseToolInput } from './toolkit.js';
 
 export const STRUCTURED_OUTPUT_TOOL = 'generate_structured_output';
@@ -24,17 +24,13 @@ export function structuredOutputTool(schema: Record<string, unknown>): ServiceTo
 }
 
 /** The newest answer that was taken, wrapped so that any JSON value can be one; null when there is none yet. */
-export function structuredOutputOf(
-  reply: ReplyReducer,
-  schema: Record<string, unknown>,
-  repair: JsonRepair | undefined,
-): { value: unknown } | null {
+export function structuredOutputOf(reply: ReplyReducer, schema: Record<string, unknown>): { value: unknown } | null {
   const { content } = reply.msg;
   for (let index = content.length - 1; index >= 0; index -= 1) {
     const block = content[index];
     if (block?.type !== 'tool_call' || block.name !== STRUCTURED_OUTPUT_TOOL) continue;
     if (reply.result(block.id)?.state !== 'success') continue;
-    const parsed = parseToolInput(structuredOutputTool(schema), block.input, repair);
+    const parsed = parseToolInput(structuredOutputTool(schema), block.input, looseJson);
     return parsed.ok ? { value: parsed.input } : null;
   }
   return null;
