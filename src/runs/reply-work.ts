@@ -10,7 +10,7 @@ import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { jsonDiff } from './json-differ.js';
-import { gptTokenizer, tokenFactorOf } from '../models/tokenizer/gpt-tokenizer.js';
+import { tokenCounterOf } from '../models/tokenizer/gpt-tokenizer.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ModelCallLedger } from './model-call-ledger.js';
@@ -126,8 +126,7 @@ function windowOf(assembly: Assembly | undefined): ContextWindow {
     trigger_ratio,
     reserve_ratio,
     max_image_num,
-    tokenizer: gptTokenizer,
-    token_factor: tokenFactorOf(model.provider),
+    counter: tokenCounterOf(model.provider),
     offload: assembly?.offload ?? null,
   });
 }

@@ -26,6 +26,7 @@ import { finish, ScriptedModel, text, toolCall, type ScriptStep } from '../testi
 import { fitContext } from './compress.js';
 import { ContextWindow, type WindowOptions } from './context-window.js';
 import { OffloadRefused } from './offload-store.js';
+import { TokenCounter } from './token-counter.js';
 
 const FIELDS = ['task_overview', 'current_state', 'important_discoveries', 'next_steps', 'context_to_preserve'];
 const answer = (of: (field: string) => unknown = (field) => `${field} told`): ScriptStep[] => [
@@ -61,7 +62,7 @@ function setUp(scripts: readonly (readonly ScriptStep[])[], { window: of, own, r
     trigger_ratio: 0.8,
     reserve_ratio: 0.1,
     max_image_num: 5,
-    tokenizer: new WordTokenizer(),
+    counter: new TokenCounter(new WordTokenizer()),
     offload,
     ...of,
   });

@@ -14,6 +14,7 @@ import {
   words,
 } from '../testing/conversations.js';
 import { ContextWindow, type WindowOptions } from './context-window.js';
+import { TokenCounter } from './token-counter.js';
 
 const EMPTY = EMPTY_STATE.window_context;
 
@@ -23,7 +24,7 @@ const windowOf = (rest: Partial<WindowOptions> = {}) =>
     trigger_ratio: 0.8,
     reserve_ratio: 0.1,
     max_image_num: 2,
-    tokenizer: new WordTokenizer(),
+    counter: new TokenCounter(new WordTokenizer()),
     offload: null,
     ...rest,
   });
@@ -145,13 +146,14 @@ describe('the cost of a turn', () => {
 
   it('is bounded by the window, however long the conversation is', () => {
     const tokenizer = new WordTokenizer();
+    const counter = new TokenCounter(tokenizer);
     const all = talk(2000);
     let state = EMPTY;
     let most = 0;
     let compressions = 0;
     for (let length = 2; length < all.length; length += 2) {
       // A window per run, over messages that the node still knows.
-      const window = windowOf({ context_size: CONTEXT, tokenizer });
+      const window = windowOf({ context_size: CONTEXT, counter });
       const history = all.slice(Math.max(0, length - 400), length + 1);
       const own = atWork('r', []);
       const { calls } = tokenizer;
@@ -173,7 +175,7 @@ describe('the cost of a turn', () => {
 
   it('is one counted turn per turn of a long reply', () => {
     const tokenizer = new WordTokenizer();
-    const window = windowOf({ tokenizer });
+    const window = windowOf({ counter: new TokenCounter(tokenizer) });
     const history = [userMessage('u', words(7000))];
     const own = atWork('r', []);
     expect(window.isOver('', [], window.view(EMPTY, history, own))).toBe(false);

@@ -6,8 +6,7 @@ import { imagesIn, withoutImages } from './images.js';
 import type { OffloadStore } from './offload-store.js';
 import { offloadData, offloadedPath } from './offloaded-data.js';
 import { type CompressionPlan, planCompression } from './plan.js';
-import { TokenCounter } from './token-counter.js';
-import type { Tokenizer } from './tokenizer.js';
+import type { TokenCounter } from './token-counter.js';
 import { earlierView, withReply } from './window-view.js';
 
 /** Of models whose card is not known. */
@@ -25,9 +24,8 @@ export interface WindowOptions {
   readonly reserve_ratio: number;
   /** Newest images that are shown. */
   readonly max_image_num: number;
-  readonly tokenizer: Tokenizer;
-  /** Tokens of the model per token of the tokenizer; default 1. */
-  readonly token_factor?: number;
+  /** That of the model, which many windows share. */
+  readonly counter: TokenCounter;
   readonly offload: OffloadStore | null;
 }
 
@@ -44,7 +42,7 @@ export class ContextWindow {
   private readonly tried = new WeakSet<DataBlock>();
 
   constructor(private readonly options: WindowOptions) {
-    this.counter = new TokenCounter(options.tokenizer, options.token_factor);
+    this.counter = options.counter;
     this.offload = options.offload;
     this.context_size = options.context_size ?? DEFAULT_CONTEXT_SIZE;
     this.trigger_tokens = Math.floor(options.trigger_ratio * this.context_size);

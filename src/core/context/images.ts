@@ -3,6 +3,8 @@ import type { Msg } from '../messages/message.js';
 import { plainName, reminder } from './text.js';
 
 type Inner = TextBlock | DataBlock;
+const NONE: readonly Inner[] = [];
+
 type PathOf = (block: DataBlock) => string | null;
 
 const isImage = (block: ContentBlock): block is DataBlock =>
@@ -11,18 +13,30 @@ const isImage = (block: ContentBlock): block is DataBlock =>
 /** Blocks in a block: the output of a result, the parts of a hint. */
 function innerOf(block: ContentBlock): readonly Inner[] {
   if (block.type === 'tool_result') return block.output;
-  return block.type === 'hint' && typeof block.hint !== 'string' ? block.hint : [];
+  return block.type === 'hint' && typeof block.hint !== 'string' ? block.hint : NONE;
 }
+
+/** Of messages that were finished, and had that many blocks. */
+const known = new WeakMap<Msg, { readonly blocks: number; readonly images: readonly DataBlock[] }>();
 
 /** The images of a conversation, oldest first. */
 export function imagesIn(messages: readonly Msg[]): DataBlock[] {
   const images: DataBlock[] = [];
-  for (const { content } of messages) {
-    for (const block of content) {
-      if (isImage(block)) images.push(block);
-      else for (const inner of innerOf(block)) if (isImage(inner)) images.push(inner);
-    }
+  for (const msg of messages) {
+    const kept = msg.finished_at === null ? undefined : known.get(msg);
+    const found = kept?.blocks === msg.content.length ? kept.images : imagesOf(msg);
+    for (const image of found) images.push(image);
   }
+  return images;
+}
+
+function imagesOf(msg: Msg): readonly DataBlock[] {
+  const images: DataBlock[] = [];
+  for (const block of msg.content) {
+    if (isImage(block)) images.push(block);
+    else for (const inner of innerOf(block)) if (isImage(inner)) images.push(inner);
+  }
+  known.set(msg, { blocks: msg.content.length, images });
   return images;
 }
 

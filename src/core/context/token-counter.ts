@@ -18,6 +18,9 @@ const DATA_TOKENS: readonly [prefix: string, tokens: number][] = [
 /** Named in words. */
 const OTHER_DATA_TOKENS = 100;
 
+/** System prompts whose tokens are remembered. */
+const MAX_SYSTEMS = 500;
+
 /** `exact` is null as long as nobody needed it. */
 interface Size {
   readonly bound: number;
@@ -34,11 +37,11 @@ interface Parts {
 
 /**
  * Tokens of a conversation. A token is at least one byte, so the bytes of a text bound its tokens: a short conversation is never tokenised.
- * What was counted is remembered as long as its block lives, but only of blocks that no longer change.
+ * What was counted is remembered as long as its block lives, but only of blocks that no longer change; so all replies share a counter.
  */
 export class TokenCounter {
   private readonly sizes = new WeakMap<object, Size>();
-  private system = { text: '', tokens: 0 };
+  private readonly systems = new Map<string, number>();
 
   /** `factor`: tokens of the model that is called per token of the tokenizer. */
   constructor(
@@ -73,13 +76,13 @@ export class TokenCounter {
 
   /** What every call carries besides the conversation. */
   overhead(system: string, tools: readonly ToolSpec[]): number {
-    if (system !== this.system.text) this.system = { text: system, tokens: this.text(system) };
-    return this.system.tokens + sum(tools, (tool) => this.tool(tool));
+    return this.system(system) + sum(tools, (tool) => this.tool(tool));
   }
 
   /** Whether a call stays below `limit` tokens. The largest messages are counted first, and none that need not be. */
   isBelow(limit: number, system: string, tools: readonly ToolSpec[], messages: readonly Msg[]): boolean {
-    const overhead = this.bound(system) + sum(tools, (tool) => known(this.sizeOfTool(tool)));
+    const overhead =
+      (this.systems.get(system) ?? this.bound(system)) + sum(tools, (tool) => known(this.sizeOfTool(tool)));
     let total = overhead + sum(messages, (msg) => this.knownOfMessage(msg));
     if (total < limit) return true;
     total += this.overhead(system, tools) - overhead;
@@ -114,16 +117,38 @@ export class TokenCounter {
     return Math.ceil(Buffer.byteLength(text) * this.factor);
   }
 
+  private system(text: string): number {
+    let tokens = this.systems.get(text);
+    if (tokens === undefined) {
+      tokens = this.text(text);
+      this.systems.set(text, tokens);
+      const [oldest] = this.systems.keys();
+      if (this.systems.size > MAX_SYSTEMS && oldest !== undefined) this.systems.delete(oldest);
+    }
+    return tokens;
+  }
+
   private tool(tool: ToolSpec): number {
     const size = this.sizeOfTool(tool);
-    size.exact ??= PER_CALL + this.text(specText(tool));
+    const schema = this.sizeOfSchema(tool.input_schema);
+    schema.exact ??= this.text(JSON.stringify(tool.input_schema));
+    size.exact ??= PER_CALL + this.text(tool.name) + this.text(tool.description) + schema.exact;
     return size.exact;
   }
 
   private sizeOfTool(tool: ToolSpec): Size {
     const kept = this.sizes.get(tool);
     if (kept !== undefined) return kept;
-    return this.keep(tool, { bound: PER_CALL + this.bound(specText(tool)), exact: null, blocks: 0 });
+    const { bound: schema } = this.sizeOfSchema(tool.input_schema);
+    const bound = PER_CALL + this.bound(tool.name) + this.bound(tool.description) + schema;
+    return this.keep(tool, { bound, exact: null, blocks: 0 });
+  }
+
+  /** Every reply has specs of its own, but the schemas of its tools are the same objects. */
+  private sizeOfSchema(schema: Record<string, unknown>): Size {
+    const kept = this.sizes.get(schema);
+    if (kept !== undefined) return kept;
+    return this.keep(schema, { bound: this.bound(JSON.stringify(schema)), exact: null, blocks: 0 });
   }
 
   private sizeOfMessage(msg: Msg): Size {
@@ -196,9 +221,6 @@ function dataParts(source: DataSource, name: string | null): Parts {
   const [, fixed] = DATA_TOKENS.find(([prefix]) => type.startsWith(prefix)) ?? ['', OTHER_DATA_TOKENS];
   return { texts: [], fixed };
 }
-
-const specText = ({ name, description, input_schema }: ToolSpec): string =>
-  `${name}\n${description}\n${JSON.stringify(input_schema)}`;
 
 const known = ({ bound, exact }: Size): number => exact ?? bound;
 

@@ -3,6 +3,7 @@ import { runReply } from '../agent/reply.js';
 import type { Tool, ToolChunk, ToolContext } from '../agent/tool.js';
 import { Toolkit } from '../agent/toolkit.js';
 import { ContextWindow, type WindowOptions } from '../context/context-window.js';
+import { TokenCounter } from '../context/token-counter.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import { ReplyReducer } from '../events/reply-reducer.js';
 import type { ChatModel } from '../models/chat-model.js';
@@ -33,7 +34,7 @@ export const windowOf = (rest: Partial<WindowOptions> = {}): ContextWindow =>
     trigger_ratio: 0.8,
     reserve_ratio: 0.1,
     max_image_num: 5,
-    tokenizer: { count: (text) => text.length },
+    counter: new TokenCounter({ count: (text) => text.length }),
     offload: null,
     ...rest,
   });
