@@ -215,7 +215,8 @@ export const ForkSession = z
     name: Name.optional().describe('Shown in lists; that of the session with "(fork)" when absent'),
     message_id: z.string().min(1).max(256).optional().describe('The last message to be copied; all when absent'),
   })
-  .meta({ id: 'ForkSession' });
+  .meta({ id: 'ForkSession' })
+  .default({});
 export type ForkSession = z.infer<typeof ForkSession>;
 
 export const SessionForked = z
