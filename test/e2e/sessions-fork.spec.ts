@@ -117,7 +117,7 @@ describe.each([
     expect(await talk.run(parked.id)).toMatchObject({ status: 'waiting' });
     expect((await talk.answer(parked, ids)).status).toBe(200);
     expect(await talk.ended(parked.id)).toMatchObject({ status: 'completed' });
-    talk.follower.close();
+    await talk.follower.close();
   });
 
   it('of a session at work has what is on record, closed', async () => {
