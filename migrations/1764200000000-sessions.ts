@@ -12,14 +12,22 @@ export class Sessions1764200000000 implements MigrationInterface {
         SET config = '{"permission_mode": "default", "permission_rules": [], "disabled_tools": [], "metadata": {}}' || config
         WHERE NOT config ?& ARRAY['permission_mode', 'permission_rules', 'disabled_tools', 'metadata'];
 
-      -- Sessions without marks are not in it. What is found is still checked for its owner; a search by name reads those of sessions_owner.
-      CREATE INDEX sessions_metadata ON sessions USING gin ((config->'metadata') jsonb_path_ops)
+      -- Marks below their owner: a search costs what its owner has, however many others use the same marks. Declared immutable, which
+      -- jsonb_build_object is for texts and JSON.
+      CREATE FUNCTION session_marks(tenant_id text, user_id text, metadata jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+        AS 'SELECT pg_catalog.jsonb_build_object($1, pg_catalog.jsonb_build_object($2, $3))';
+      -- Sessions without marks are not in it. A search by name reads what sessions_owner finds.
+      CREATE INDEX sessions_metadata ON sessions USING gin (session_marks(tenant_id, user_id, config->'metadata') jsonb_path_ops)
         WHERE deleted_at IS NULL AND config->'metadata' <> '{}';
     `);
   }
 
   /** The configuration keeps its fields: an older service ignores them. */
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query('DROP INDEX sessions_metadata; ALTER TABLE sessions DROP COLUMN forked_from');
+    await runner.query(`
+      DROP INDEX sessions_metadata;
+      DROP FUNCTION session_marks;
+      ALTER TABLE sessions DROP COLUMN forked_from;
+    `);
   }
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { PermissionRule } from '../core/messages/block.js';
 import { Msg } from '../core/messages/message.js';
-import { isStorable } from '../core/messages/storable.js';
 import { PermissionContext, PermissionMode } from '../core/permissions/permission-context.js';
 import { Task, TasksContext } from '../core/state/session-state.js';
 import { ChatModelConfig } from '../models/chat-model-config.schema.js';
@@ -165,8 +164,7 @@ export type AgentHint = z.infer<typeof AgentHint>;
 const MetadataPair = z
   .string()
   .regex(/^[^\p{C}:]{1,64}:/u, 'must be `key:value`')
-  .max(577)
-  .refine(isStorable, 'must be Unicode text without NUL');
+  .max(577);
 
 export const SessionListQuery = z.object({
   ...ListQuery.shape,
@@ -175,7 +173,6 @@ export const SessionListQuery = z.object({
     .string()
     .min(1)
     .max(512)
-    .refine(isStorable, 'must be Unicode text without NUL')
     .optional()
     .describe('Only sessions whose name holds this text, in upper or lower case'),
   metadata: z
@@ -215,7 +212,8 @@ export const ForkSession = z
     name: Name.optional().describe('Shown in lists; that of the session with "(fork)" when absent'),
     message_id: z.string().min(1).max(256).optional().describe('The last message to be copied; all when absent'),
   })
-  .meta({ id: 'ForkSession' });
+  .meta({ id: 'ForkSession' })
+  .default({});
 export type ForkSession = z.infer<typeof ForkSession>;
 
 export const SessionForked = z

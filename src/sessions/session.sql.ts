@@ -10,7 +10,8 @@ const COLUMNS = `
   ${IS_RUNNING}, l.last_seq, l.reply_seq,
   coalesce((SELECT r.open_calls FROM runs r WHERE r.tenant_id = s.tenant_id AND r.id = l.waiting_run_id), '[]') AS open_calls`;
 
-const SOURCE = `sessions s JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id`;
+const LEASE = `JOIN session_leases l ON l.tenant_id = s.tenant_id AND l.session_id = s.id`;
+const SOURCE = `sessions s ${LEASE}`;
 
 /** What a view shows of the state: the rest may be large, and is for whoever works on the session. */
 const STATE = `jsonb_build_object('tasks_context', s.state->'tasks_context', 'tools_context', s.state->'tools_context')`;
@@ -45,17 +46,22 @@ export function listStatements(
   const { agent_id, name, metadata } = query;
   narrow('agent', agent_id, (at) => `s.agent_id = ${at}`);
   narrow('name', name && `%${name.replace(/[\\%_]/g, '\\$&')}%`, (at) => `s.config->>'name' ILIKE ${at}`);
-  const marked = (at: string) => `s.config->'metadata' <> '{}' AND s.config->'metadata' @> ${at}`;
-  narrow('metadata', metadata && JSON.stringify(metadata), marked);
+  const marked = (at: string) =>
+    `s.config->'metadata' <> '{}' AND session_marks(s.tenant_id, s.user_id, s.config->'metadata') @> ${at}`;
+  const [tenant, user] = owner;
+  narrow('metadata', metadata && JSON.stringify({ [tenant]: { [user]: metadata } }), marked);
   const count = {
     text: `SELECT count(*) AS total FROM sessions s WHERE ${conditions.join(' AND ')}`,
     values: [...values],
   };
   narrow('cursor', query.cursor, (at) => `s.id < ${at}`);
+  // Nobody knows how rare a mark is: what it finds is found first (OFFSET 0), instead of walking to the end of all sessions for a page.
+  const where = `WHERE ${conditions.join(' AND ')}`;
+  const source = metadata ? `(SELECT * FROM sessions s ${where} OFFSET 0) s ${LEASE}` : `${SOURCE} ${where}`;
   const limit = `$${values.push(query.limit + 1)}`;
   const text = `
     SELECT p.*, sum(pg_column_size(p.state)) OVER (ORDER BY p.id DESC) - pg_column_size(p.state) < ${PAGE_BYTES} AS fits
-    FROM (SELECT ${COLUMNS}, ${STATE} AS state FROM ${SOURCE} WHERE ${conditions.join(' AND ')} ORDER BY s.id DESC LIMIT ${limit}) p
+    FROM (SELECT ${COLUMNS}, ${STATE} AS state FROM ${source} ORDER BY s.id DESC LIMIT ${limit}) p
     ORDER BY p.id DESC`;
   return { kind: kinds.join(''), page: { text, values }, count };
 }

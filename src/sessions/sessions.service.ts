@@ -158,7 +158,7 @@ export class SessionsService implements OnModuleInit {
 
   async export(principal: Principal, id: string, agentId?: string): Promise<SessionExport> {
     const record = await this.stateful(principal, id, agentId);
-    return { session_id: record.id, lines: exportLines(this.store, principal, record) };
+    return { session_id: record.id, lines: this.watched(record.id, exportLines(this.store, principal, record)) };
   }
 
   async delete(principal: Principal, id: string, agentId?: string): Promise<void> {
@@ -174,6 +174,16 @@ export class SessionsService implements OnModuleInit {
     const page = await this.store.messages(principal, session.id, query.limit, query.before);
     if (!page) throw invalid('before', 'the session has no such message');
     return page;
+  }
+
+  /** By the time an export breaks off its answer has begun: the client sees an end too soon, the reason stays here. */
+  private async *watched(session_id: string, lines: AsyncIterable<string>): AsyncGenerator<string, void, void> {
+    try {
+      yield* lines;
+    } catch (error) {
+      this.logger.warn({ err: error, session_id }, 'An export broke off');
+      throw error;
+    }
   }
 
   private async stateful(principal: Principal, id: string, agentId?: string): Promise<StatefulRecord> {

@@ -129,6 +129,88 @@ describe('sessions', () => {
     expect(faultsOf(await client.request('PATCH', `/sessions/${id}`, wrong))).toEqual(['chat_model_config.model']);
   });
 
+  it('have permissions, switched-off tools and metadata, from the start or by a PATCH', async () => {
+    const rule = { tool_name: 'Bash', rule_content: 'ls:*', behavior: 'allow' };
+    const plain = await create(client, '/sessions', { agent_id: agent });
+    expect(await client.ok('GET', `/sessions/${plain}`)).toMatchObject({
+      session: {
+        config: { permission_mode: 'default', permission_rules: [], disabled_tools: [], metadata: {} },
+        state: { permission_context: { mode: 'default', allow_rules: {} }, tasks_context: { tasks: [] } },
+        forked_from: null,
+      },
+    });
+    const given = { permission_mode: 'explore', permission_rules: [rule], disabled_tools: ['calculator'] };
+    const id = await create(client, '/sessions', { agent_id: agent, ...given, metadata: { env: 'prod', team: 'a' } });
+    const stored = { ...rule, source: 'user' };
+    expect(await client.ok('GET', `/sessions/${id}`)).toMatchObject({
+      session: {
+        config: { ...given, permission_rules: [stored], metadata: { env: 'prod', team: 'a' } },
+        state: { permission_context: { mode: 'explore', allow_rules: { Bash: [stored] }, deny_rules: {} } },
+      },
+    });
+    const change = {
+      permission_mode: 'bypass',
+      permission_rules: [{ ...rule, rule_content: null, behavior: 'deny', source: 'operator' }],
+      metadata: { env: null, stage: '2' },
+    };
+    const denied = { ...stored, rule_content: null, behavior: 'deny' };
+    expect(await client.ok('PATCH', `/sessions/${id}`, change)).toMatchObject({
+      config: { ...given, permission_mode: 'bypass', permission_rules: [denied], metadata: { team: 'a', stage: '2' } },
+      state: { permission_context: { mode: 'bypass', allow_rules: {}, deny_rules: { Bash: [denied] } } },
+    });
+    const many = Object.fromEntries(Array.from({ length: 31 }, (_, i) => [`k${i}`, '']));
+    expect(faultsOf(await client.request('PATCH', `/sessions/${id}`, { metadata: many }))).toEqual(['metadata']);
+    expect(await client.ok('GET', `/sessions/${id}`)).toMatchObject({
+      session: { config: { metadata: { team: 'a', stage: '2' } } },
+    });
+  });
+
+  it('show the plan of their agent', async () => {
+    const id = await create(client, '/sessions', { agent_id: agent });
+    expect(await client.ok('GET', `/sessions/${id}/tasks`)).toEqual({ tasks: [] });
+    const task = {
+      id: '1',
+      subject: 'Look',
+      description: '',
+      metadata: {},
+      created_at: '2026-01-01T00:00:00.000Z',
+      state: 'pending',
+      owner: null,
+      blocks: [],
+      blocked_by: [],
+    };
+    const tasks_context = { tasks: [task] };
+    await rig.sql(`UPDATE sessions SET state = '${JSON.stringify({ tasks_context })}' WHERE id = '${id}'`);
+    expect(await client.ok('GET', `/sessions/${id}/tasks`)).toEqual({ tasks: [task] });
+    expect(await client.ok('GET', `/sessions/${id}`)).toMatchObject({ session: { state: { tasks_context } } });
+    const list = await client.ok<{ sessions: { session: { state: object } }[] }>('GET', '/sessions?limit=1');
+    expect(list.sessions[0]?.session.state).toMatchObject({ tasks_context });
+  });
+
+  it('are found by name and metadata', async () => {
+    const reader = rig.client('searcher');
+    const own = await create(reader, '/agent', { name: 'a' });
+    const names = async (query: string) => {
+      const list = await reader.ok<{ sessions: SessionView[]; total: number }>('GET', `/sessions?${query}`);
+      expect(list.total).toBe(list.sessions.length);
+      return list.sessions.map(({ session }) => session.config.name);
+    };
+    await create(reader, '/sessions', { agent_id: own, name: '100% Sure', metadata: { env: 'prod', url: 'a:b' } });
+    await create(reader, '/sessions', { agent_id: own, name: 'surely not', metadata: { env: 'prod' } });
+    await create(reader, '/sessions', { agent_id: own, name: 'other' });
+    expect(await names('name=SURE')).toEqual(['surely not', '100% Sure']);
+    expect(await names('name=%25')).toEqual(['100% Sure']);
+    expect(await names('metadata=env:prod')).toEqual(['surely not', '100% Sure']);
+    expect(await names('metadata=env:prod&metadata=url:a:b')).toEqual(['100% Sure']);
+    expect(await names(`metadata=env:prod&name=not&agent_id=${own}`)).toEqual(['surely not']);
+    for (const query of ['metadata=env', 'metadata=a:1&metadata=a:2', 'name=']) {
+      expect([query, faultsOf(await reader.request('GET', `/sessions?${query}`))]).toEqual([
+        query,
+        [query.split('=')[0]],
+      ]);
+    }
+  });
+
   it('answer 404 when another agent is named with them, and when there is none', async () => {
     const id = await create(client, '/sessions', { agent_id: agent });
     const other = await create(client, '/agent', { name: 'other' });
@@ -137,6 +219,9 @@ describe('sessions', () => {
       ['PATCH', `/sessions/${id}`],
       ['GET', `/sessions/${id}/messages`],
       ['GET', `/sessions/${id}/stream`],
+      ['GET', `/sessions/${id}/tasks`],
+      ['GET', `/sessions/${id}/export`],
+      ['POST', `/sessions/${id}/fork`],
       ['POST', `/sessions/${id}/interrupt`],
       ['DELETE', `/sessions/${id}`],
     ] as const) {
