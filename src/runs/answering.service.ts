@@ -1,14 +1,17 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type ApprovalRecord, ApprovalStore } from '../approvals/approval.store.js';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
+import { looseJson } from '../core/agent/loose-json.js';
 import { factsOf } from '../core/agent/tool-facts-of.js';
 import { parseToolInput } from '../core/agent/toolkit.js';
 import type { HintBlock, PermissionRule, ToolResultBlock } from '../core/messages/block.js';
 import { applyConfirmation } from '../core/permissions/confirmation.js';
+import type { PermissionContext } from '../core/permissions/permission-context.js';
 import { AerieError } from '../platform/http/errors.js';
 import { type Answered, type CallConfirmation, resultOf, type TurnedDown } from './answers.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { Doorbell } from './doorbell.js';
+import { PermissionNotices } from './permission-notices.js';
 import { RunStore } from './run.store.js';
 
 /** What somebody says about a call that is asked about. */
@@ -31,6 +34,13 @@ export interface GivenAnswer {
 type DeclinedCall = Pick<ApprovalRecord, 'reply_id' | 'tool_call_id' | 'tool_name'>;
 type Settled = Exclude<Answered, { outcome: 'too_many_rules' }>;
 
+interface Judged {
+  readonly confirmations: CallConfirmation[];
+  /** What the session allowed and allows with the rules that are granted; absent when no call is let run. */
+  readonly before: PermissionContext | undefined;
+  readonly after: PermissionContext | undefined;
+}
+
 const DECLINED = 'The user declined this call.';
 
 /** Answers calls that a parked run waits for. Who lets a call run is held to what the call may do; turning one down always works. */
@@ -42,6 +52,7 @@ export class Answering {
     private readonly store: RunStore,
     private readonly approvals: ApprovalStore,
     private readonly assembler: Assembler,
+    private readonly notices: PermissionNotices,
     private readonly doorbell: Doorbell,
   ) {}
 
@@ -54,10 +65,11 @@ export class Answering {
     const asked = await this.asked(principal, sessionId, reply_id, confirmations);
     const unknown = confirmations.filter((it) => !asked.has(it.tool_call_id)).map((it) => it.tool_call_id);
     if (unknown.length > 0) return { outcome: 'not_awaited', tool_call_ids: unknown };
+    const judged = await this.judged(principal, sessionId, confirmations, asked);
     const answered = await this.store.answer(principal, sessionId, {
       reply_id,
       results,
-      confirmations: await this.judged(principal, sessionId, confirmations, asked),
+      confirmations: judged.confirmations,
       hint: null,
       decided_by: principal.user_id,
       cause: 'user',
@@ -67,6 +79,8 @@ export class Answering {
         reason: answered.outcome,
       });
     }
+    const { before, after } = judged;
+    if (answered.outcome === 'resumed' && before && after) await this.notices.tell(principal, sessionId, before, after);
     // Said again because nobody seemed to hear it: the bell may have been lost.
     if (answered.outcome === 'resumed' || answered.outcome === 'repeated') this.ring();
     return answered;
@@ -111,8 +125,9 @@ export class Answering {
     sessionId: string,
     given: readonly GivenConfirmation[],
     asked: ReadonlyMap<string, ApprovalRecord>,
-  ): Promise<CallConfirmation[]> {
+  ): Promise<Judged> {
     let assembly: Assembly | undefined;
+    let permissions: PermissionContext | undefined;
     const confirmations: CallConfirmation[] = [];
     for (const it of given) {
       const record = asked.get(it.tool_call_id);
@@ -121,10 +136,9 @@ export class Answering {
       confirmations.push(confirmation);
       if (!it.confirmed || record.status !== 'pending') continue;
       assembly ??= await this.assembler.current(principal, sessionId);
-      const permissions = judge(it, confirmation, record, assembly);
-      assembly = { ...assembly, permissions };
+      permissions = judge(it, confirmation, record, { ...assembly, permissions: permissions ?? assembly.permissions });
     }
-    return confirmations;
+    return { confirmations, before: assembly?.permissions, after: permissions };
   }
 
   private ring(): void {
@@ -151,16 +165,16 @@ function judge(
   given: GivenConfirmation,
   { tool_call_id, input, rules }: CallConfirmation,
   { tool_name, input: asked }: ApprovalRecord,
-  { toolkit, permissions, shellParser }: Assembly,
-): Assembly['permissions'] {
-  const tool = toolkit.get(tool_name);
+  { toolkit, middleware, permissions, shellParser }: Assembly,
+): PermissionContext {
+  const tool = toolkit.with(middleware.flatMap((layer) => layer.listTools?.() ?? [])).get(tool_name);
   if (tool === undefined) throw refused(tool_call_id, 'tool_gone', `There is no tool named "${tool_name}" any more.`);
   const confirmation = {
     ...(given.tool_name !== undefined && { tool_name: given.tool_name }),
     ...(input !== null && { edited_input: input }),
     rules,
   };
-  const parse = (text: string) => parseToolInput(tool, text);
+  const parse = (text: string) => parseToolInput(tool, text, looseJson);
   const call = { name: tool_name, input: asked };
   const applied = applyConfirmation(call, confirmation, factsOf(tool), permissions, parse, shellParser);
   if (!applied.ok) throw refused(tool_call_id, applied.code, applied.message);
