@@ -110,12 +110,7 @@ module.exports = {
       from: { path: `${FEATURE}.*[.]entity[.]ts$` },
       to: {
         path: FEATURE,
-        pathNot: [
-          '^src/$1/',
-          '[.](entity|schema)[.]ts$',
-          '^src/sessions/transcript-rows[.]ts$',
-          '^src/runs/answers[.]ts$',
-        ],
+        pathNot: ['^src/$1/', '[.](entity|schema)[.]ts$', '^src/sessions/transcript-rows[.]ts$'],
       },
     },
     {

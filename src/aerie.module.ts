@@ -6,6 +6,7 @@ import { MIGRATIONS } from '../migrations/all.js';
 import { AgentEntity } from './agents/agent.entity.js';
 import { AgentsModule } from './agents/agents.module.js';
 import { ApprovalEntity } from './approvals/approval.entity.js';
+import { ApprovalsModule } from './approvals/approvals.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import type { Authenticator } from './auth/authenticator.js';
 import { AUDITED } from './auth/policy.audit.js';
@@ -167,6 +168,7 @@ export class AerieModule implements OnModuleDestroy {
         ModelsModule,
         AgentsModule,
         SessionsModule,
+        ApprovalsModule,
         RunsModule,
         ProtocolsModule.forRoot(options.protocols ?? []),
         HealthModule,

@@ -1,7 +1,7 @@
 import { Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import type { PermissionRule } from '../core/messages/block.js';
-import type { ApprovalStatus, CallDecision, CallKind } from '../runs/answers.js';
 import { SessionEntity } from '../sessions/session.entity.js';
+import type { ApprovalStatus, CallDecision, CallKind } from './approval.store.js';
 
 @Entity('approvals')
 @Index('approvals_call', ['tenant_id', 'session_id', 'reply_id', 'tool_call_id', 'kind'], { unique: true })

@@ -9,6 +9,8 @@ export const SCOPES = [
   'sessions:write',
   'runs:read',
   'runs:write',
+  'approvals:read',
+  'approvals:write',
   /** What one's own model calls used and cost. */
   'usage:read',
   /** The same of all users of the tenant. Never implied: a token has to name it. */

@@ -1,13 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { ApprovalStatus, CallDecision, CallKind } from '../approvals/approval.store.js';
 import { approvalOf } from '../core/events/approval-note.js';
 import type { HintBlock, PermissionRule, ToolCallBlock, ToolResultBlock } from '../core/messages/block.js';
 import { newId } from '../platform/ids.js';
 import type { ExternalExecutionInput } from './run.schema.js';
-
-/** Who a call waits for: somebody who lets it run, or somebody who runs it. */
-export type CallKind = 'external' | 'confirm';
-
-export type ApprovalStatus = 'pending' | 'approved' | 'rejected' | 'answered' | 'expired' | 'voided';
 
 /** What is asked of somebody outside about one call. `input` is the JSON text of the call, `input_hash` its SHA-256 in hex. */
 export interface NewApproval {
@@ -54,17 +50,8 @@ export type Answered =
   | { outcome: 'too_many_rules' }
   | { outcome: 'gone' };
 
-/** `idle`: no run waits for an answer. `repeated`: the message turned calls down before. */
+/** `idle`: no run waits for an answer, or the message was said before. `repeated`: the message turned calls down before. */
 export type TurnedDown = { outcome: 'resumed' | 'repeated'; run_id: string } | { outcome: 'idle' | 'gone' };
-
-/** What was decided about one call, as its approval keeps it. */
-export interface CallDecision {
-  readonly edited_input?: string;
-  readonly rules?: readonly PermissionRule[];
-  readonly comment?: string;
-  /** The message that turned it down. */
-  readonly message_id?: string;
-}
 
 /** How an answer settles the approval of one call. */
 export interface SettledCall {

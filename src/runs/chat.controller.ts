@@ -42,6 +42,7 @@ export class ChatController {
       'session_busy',
       'session_parked',
       'not_awaited',
+      'confirmation_refused',
       'too_many_pending_inputs',
       'unavailable',
     ],

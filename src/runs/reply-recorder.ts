@@ -5,13 +5,15 @@ import type { Step } from './run.store.js';
 
 /**
  * Parts a reply into the steps that are put on record: one model turn with the results of its calls each, so that a checkpoint writes
- * what the turn added and not the reply so far.
+ * what the turn added and not the reply so far. A hint goes with the turn that hears it: the step before may be on record already.
  */
 export class ReplyRecorder {
   /** Number of the reply's first event; 0 until it was given. */
   position: number;
   private step: number;
   private from: number;
+  /** Whether the newest step has its model turn. */
+  private hasTurn: boolean;
 
   /** Steps already on record and their blocks are not written again. */
   constructor(
@@ -22,14 +24,20 @@ export class ReplyRecorder {
     this.step = recorded.steps;
     this.from = recorded.from;
     this.position = recorded.position;
+    this.hasTurn = reply.msg.content.length > recorded.from;
   }
 
   /** Looks at an event that was applied to the reply, before it is published. */
   see(event: AgentEvent): void {
-    const { content } = this.reply.msg;
-    if (event.type !== 'MODEL_CALL_START' || content.length === this.from) return;
-    this.step++;
-    this.from = content.length;
+    if (event.type !== 'MODEL_CALL_START' && event.type !== 'HINT_BLOCK') return;
+    const isHint = event.type === 'HINT_BLOCK';
+    const begin = this.reply.msg.content.length - (isHint ? 1 : 0);
+    if (this.hasTurn && begin > this.from) {
+      this.step++;
+      this.from = begin;
+      this.hasTurn = false;
+    }
+    if (!isHint) this.hasTurn = true;
   }
 
   /** What is on record when the newest step is. */

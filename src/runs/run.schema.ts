@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DataBlock, TextBlock } from '../core/messages/block.js';
+import { DataBlock, PermissionRule, TextBlock } from '../core/messages/block.js';
+import { MAX_CONFIRMED_RULES } from '../core/permissions/confirmation.js';
 import { ErrorInfo, InputMsg, Msg, Usage } from '../core/messages/message.js';
 import { ListQuery, listOf } from '../platform/http/wire.js';
 import { SessionStatus } from '../sessions/session.schema.js';
@@ -8,6 +9,8 @@ const MAX_MESSAGES = 100;
 const MAX_RESULTS = 256;
 const MAX_TEXT = 4_000_000;
 const MAX_COALESCE_MS = 60_000;
+export const MAX_COMMENT = 4000;
+const MAX_SCHEMA_CHARS = 65_536;
 
 const ExternalResult = z.object({
   id: z.string().min(1).max(256).describe('The id of the tool call'),
@@ -28,6 +31,56 @@ export const ExternalExecutionInput = z
   .meta({ id: 'ExternalExecutionInput' });
 export type ExternalExecutionInput = z.infer<typeof ExternalExecutionInput>;
 
+export const EditedInput = z
+  .union([z.record(z.string(), z.unknown()), z.string().max(MAX_TEXT)])
+  .describe('The input of a call: JSON text, or the object it says');
+
+/** What a user says about calls that wait for a confirmation. Some of them may be answered, the rest later. */
+export const UserConfirmInput = z
+  .object({
+    type: z.literal('USER_CONFIRM_RESULT'),
+    reply_id: z.string().min(1).max(256),
+    confirm_results: z
+      .array(
+        z.object({
+          confirmed: z.boolean(),
+          tool_call: z
+            .looseObject({
+              id: z.string().min(1).max(256),
+              name: z.string().min(1).max(256).optional().describe('Must be the tool that was asked about'),
+              input: EditedInput.optional().describe('Runs in place of what was asked about when it differs'),
+            })
+            .describe('The call as it came with REQUIRE_USER_CONFIRM, or what of it is to be said'),
+          rules: z
+            .array(PermissionRule)
+            .max(MAX_CONFIRMED_RULES)
+            .nullable()
+            .default(null)
+            .describe('Rules for calls to come of the same tool; they may only allow'),
+          comment: z.string().max(MAX_COMMENT).optional().describe('The model reads it with a rejection'),
+        }),
+      )
+      .min(1)
+      .max(MAX_RESULTS),
+  })
+  .meta({ id: 'UserConfirmInput' });
+export type UserConfirmInput = z.infer<typeof UserConfirmInput>;
+
+const StructuredSchema = z.record(z.string(), z.unknown()).refine(isObjectSchema, {
+  message: `must be a JSON Schema of type "object" that can be compiled, of at most ${MAX_SCHEMA_CHARS} characters`,
+});
+
+function isObjectSchema(schema: Record<string, unknown>): boolean {
+  if (schema['type'] !== 'object' || JSON.stringify(schema).length > MAX_SCHEMA_CHARS) return false;
+  try {
+    z.fromJSONSchema(schema);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const OnPending = z.enum(['wait', 'reject']);
 export const OnBusy = z.enum(['enqueue', 'reject', 'interrupt', 'rollback']);
 export const OnDisconnect = z.enum(['detach', 'interrupt']);
 
@@ -36,13 +89,19 @@ export const ChatRequest = z
     session_id: z.string().min(1).max(256).describe("The session's id, or your own name for it"),
     agent_id: z.string().max(256).optional().describe('Checked against the session when given'),
     input: z
-      .union([InputMsg, z.array(InputMsg).min(1).max(MAX_MESSAGES), ExternalExecutionInput])
+      .union([InputMsg, z.array(InputMsg).min(1).max(MAX_MESSAGES), UserConfirmInput, ExternalExecutionInput])
       .nullable()
       .describe(
-        'What the user says, or the results a parked run waits for; null lets the agent go on with the conversation as it stands',
+        'What the user says, or the confirmations or results a parked run waits for; null lets the agent go on with the conversation as it stands',
       ),
     on_busy: OnBusy.default('enqueue').describe(
       'What becomes of the input when the session is not idle: it waits its turn, is refused, or stops what is at work or parked and cancels what is queued; `rollback` also removes the stopped reply',
+    ),
+    on_pending: OnPending.default('wait').describe(
+      'What becomes of a message when the session is parked: it waits as on_busy says, or the open calls are turned down and the same reply goes on with it',
+    ),
+    structured_schema: StructuredSchema.optional().describe(
+      'What the reply is to end with, as JSON Schema of an object; messages that join a turn leave that of the first one',
     ),
     coalesce_ms: z
       .int()

@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { AgentsModule } from '../agents/agents.module.js';
+import { ApprovalRecordsModule } from '../approvals/approval-records.module.js';
 import { ModelsModule } from '../models/models.module.js';
 import { RedisBus } from '../platform/redis/redis.module.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
+import { Answering } from './answering.service.js';
 import { Assembler } from './assembler.js';
 import { ChatController } from './chat.controller.js';
 import { Claimer } from './claimer.js';
@@ -26,7 +28,7 @@ import { RunsService } from './runs.service.js';
 import { SessionRunner } from './session-runner.js';
 
 @Module({
-  imports: [AgentsModule, ModelsModule, SessionsModule],
+  imports: [AgentsModule, ApprovalRecordsModule, ModelsModule, SessionsModule],
   controllers: [ChatController, RunsController],
   providers: [
     Assembler,
@@ -34,6 +36,7 @@ import { SessionRunner } from './session-runner.js';
     DatabaseContact,
     EndingRepair,
     LeaseKeeper,
+    Answering,
     PermissionNotices,
     RunControl,
     RunNode,
@@ -51,6 +54,6 @@ import { SessionRunner } from './session-runner.js';
         bus.connections ? new RedisDoorbell(bus.connections.pubsub) : new LocalDoorbell(),
     },
   ],
-  exports: [RunsService, RunControl, RunRecords, RunNode],
+  exports: [Answering, RunsService, RunControl, RunRecords, RunNode],
 })
 export class RunsModule {}

@@ -6,12 +6,13 @@ import { AerieError, notFound } from '../platform/http/errors.js';
 import { newId } from '../platform/ids.js';
 import { SessionStore } from '../sessions/session.store.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { Answering, type GivenAnswer } from './answering.service.js';
 import { toResults } from './answers.js';
 import { Assembler, type Assembly } from './assembler.js';
 import { Doorbell } from './doorbell.js';
 import { RunControl } from './run-control.service.js';
 import { RunNode } from './run-node.js';
-import type { ChatAccepted, ChatRequest, ExternalExecutionInput } from './run.schema.js';
+import type { ChatAccepted, ChatRequest, ExternalExecutionInput, UserConfirmInput } from './run.schema.js';
 import { type Accepted, type Blocking, RunStore, type RunInput } from './run.store.js';
 
 /** How often input is prepared anew because the configuration changed meanwhile. */
@@ -27,6 +28,7 @@ export class RunsService {
     private readonly sessions: SessionsService,
     private readonly transcripts: SessionStore,
     private readonly assembler: Assembler,
+    private readonly answering: Answering,
     private readonly node: RunNode,
     private readonly doorbell: Doorbell,
     private readonly control: RunControl,
@@ -40,6 +42,8 @@ export class RunsService {
     const { input } = request;
     if (isAnswer(input)) return this.answer(principal, request, input);
     const messages = toMessages(input);
+    const turned = request.on_pending === 'reject' ? await this.turnDown(principal, request, messages) : null;
+    if (turned) return turned;
     for (let tries = 1; ; tries++) {
       const assembly = await this.assembler.prepare(principal, request.session_id, request.agent_id);
       if (messages.length === 0) await this.checkNotEmpty(principal, assembly.session.id);
@@ -71,7 +75,7 @@ export class RunsService {
       coalesce_ms: request.coalesce_ms,
       session_version: session.version,
       config_version: session.config_version,
-      structured_schema: null,
+      structured_schema: request.structured_schema ?? null,
     };
     const { taker, release } = this.node.reserve();
     const sentAt = performance.now();
@@ -133,34 +137,40 @@ export class RunsService {
   private async answer(
     principal: Principal,
     request: ChatRequest,
-    input: ExternalExecutionInput,
+    input: ExternalExecutionInput | UserConfirmInput,
   ): Promise<ChatAccepted> {
     const session = await this.sessions.record(principal, request.session_id, request.agent_id);
-    const answered = await this.store.answer(principal, session.id, {
-      reply_id: input.reply_id,
-      results: toResults(input),
-      confirmations: [],
-      hint: null,
-      decided_by: principal.user_id,
-      cause: 'user',
-    });
+    const answered = await this.answering.answer(principal, session.id, givenBy(input));
     switch (answered.outcome) {
       case 'resumed':
       case 'repeated':
-        this.ring();
         return { status: 'resumed', session_id: session.id, run_id: answered.run_id };
       case 'not_awaited':
-        throw new AerieError('not_awaited', 'No run of this session waits for the result of these calls.', {
+        throw new AerieError('not_awaited', 'No run of this session waits for an answer to these calls.', {
           reply_id: input.reply_id,
           tool_call_ids: answered.tool_call_ids,
-        });
-      case 'too_many_rules':
-        throw new AerieError('confirmation_refused', 'The session would have too many rules.', {
-          reason: answered.outcome,
         });
       case 'gone':
         throw notFound('session', request.session_id);
     }
+  }
+
+  /** Null when no run waits: the messages go the way of all others. */
+  private async turnDown(
+    principal: Principal,
+    request: ChatRequest,
+    messages: readonly Msg[],
+  ): Promise<ChatAccepted | null> {
+    const [first] = messages;
+    if (first === undefined) return null;
+    const session = await this.sessions.record(principal, request.session_id, request.agent_id);
+    const { id, created_at, finished_at } = first;
+    const said = messages.flatMap(({ content }) => content.filter((it) => it.type === 'text' || it.type === 'data'));
+    const source = JSON.stringify({ label: 'user' });
+    const hint = { type: 'hint' as const, id, hint: said, source, created_at, finished_at };
+    const turned = await this.answering.turnDown(principal, session.id, hint);
+    if (turned.outcome === 'gone') throw notFound('session', request.session_id);
+    return !('run_id' in turned) ? null : { status: 'resumed', session_id: session.id, run_id: turned.run_id };
   }
 
   private async checkNotEmpty(principal: Principal, sessionId: string): Promise<void> {
@@ -181,8 +191,18 @@ export class RunsService {
   }
 }
 
-const isAnswer = (input: ChatRequest['input']): input is ExternalExecutionInput =>
-  input !== null && 'type' in input && input.type === 'EXTERNAL_EXECUTION_RESULT';
+const isAnswer = (input: ChatRequest['input']): input is ExternalExecutionInput | UserConfirmInput =>
+  input !== null && 'type' in input;
+
+function givenBy(input: ExternalExecutionInput | UserConfirmInput): GivenAnswer {
+  const { reply_id } = input;
+  if (input.type === 'EXTERNAL_EXECUTION_RESULT') return { reply_id, results: toResults(input), confirmations: [] };
+  const confirmations = input.confirm_results.map(({ confirmed, tool_call, rules, comment }) => {
+    const { id, name, input: text } = tool_call;
+    return { tool_call_id: id, confirmed, tool_name: name, input: text, rules: rules ?? [], comment };
+  });
+  return { reply_id, results: [], confirmations };
+}
 
 function toMessages(input: InputMsg | InputMsg[] | null): Msg[] {
   const now = new Date().toISOString();

@@ -1,9 +1,9 @@
+import type { CallKind } from '../../src/approvals/approval.store.js';
 import { withApproval } from '../../src/core/events/approval-note.js';
 import { newId } from '../../src/platform/ids.js';
 import {
   type Answer,
   type CallConfirmation,
-  type CallKind,
   type NewApproval,
   newApproval,
   resultOf,

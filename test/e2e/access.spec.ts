@@ -17,6 +17,7 @@ const TABLES = [
   'session_inputs',
   'messages',
   'tool_calls',
+  'approvals',
 ];
 
 let rig: Rig;
@@ -45,7 +46,16 @@ async function populate(client: ApiClient, name?: string): Promise<Ids> {
     session_id: made.session_id,
     input,
   });
-  return { agent: made.agent_id, credential: made.credential_id, session: made.session_id, run: run_id };
+  // In a session of its own, which stays parked.
+  const permission_rules = [{ tool_name: 'calculator', rule_content: null, behavior: 'ask', source: 'user' }];
+  const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', {
+    agent_id: made.agent_id,
+    permission_rules,
+  });
+  await client.ok('POST', '/chat?wait=true', { session_id, input });
+  const { approvals } = await client.ok<{ approvals: { id: string }[] }>('GET', `/approvals?session_id=${session_id}`);
+  const ids = { agent: made.agent_id, credential: made.credential_id, session: made.session_id, run: run_id };
+  return { ...ids, approval: approvals[0]?.id ?? '' };
 }
 
 /** Every row of the owner's, as it stands. */
@@ -113,7 +123,13 @@ describe.each([
     const lists = routes.filter(
       (route) => !route.path.includes('{') && route.parameters?.some((parameter) => parameter.name === 'cursor'),
     );
-    expect(lists.map((route) => route.path).sort()).toEqual(['/agent', '/credential', '/sessions', '/usage']);
+    expect(lists.map((route) => route.path).sort()).toEqual([
+      '/agent',
+      '/approvals',
+      '/credential',
+      '/sessions',
+      '/usage',
+    ]);
     for (const { path } of lists) {
       const list = await stranger.ok(`GET`, path);
       const total = path === '/usage' ? expect.objectContaining({ calls: 0 }) : 0;
@@ -151,6 +167,7 @@ describe.each([
   it('has only its own in its lists, from any cursor', async () => {
     for (const [path, plural, id] of [
       ['/agent', 'agents', owned.agent],
+      ['/approvals', 'approvals', owned.approval],
       ['/credential', 'credentials', owned.credential],
       ['/sessions', 'sessions', owned.session],
     ] as const) {

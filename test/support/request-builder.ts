@@ -1,6 +1,6 @@
 import { type OpenApi, resolve, type Route, type Schema } from './openapi.js';
 
-export const KINDS = ['agent', 'credential', 'session', 'run'] as const;
+export const KINDS = ['agent', 'credential', 'session', 'run', 'approval'] as const;
 export type Kind = (typeof KINDS)[number];
 export type Ids = Record<Kind, string>;
 
@@ -18,7 +18,13 @@ export interface BuiltRequest {
 }
 
 /** First segment of a path to what its `{id}` names. */
-const PATHS: Record<string, Kind> = { agent: 'agent', credential: 'credential', sessions: 'session', runs: 'run' };
+const PATHS: Record<string, Kind> = {
+  agent: 'agent',
+  credential: 'credential',
+  sessions: 'session',
+  runs: 'run',
+  approvals: 'approval',
+};
 
 /** Properties that name something a caller owns. */
 const REFERENCES: Record<string, Kind> = { agent_id: 'agent', credential_id: 'credential', session_id: 'session' };
@@ -50,6 +56,8 @@ const EXAMPLES: Record<string, unknown> = {
   path: 'demo-1',
   session_id: 'anything',
   user_id: 'alice',
+  // Each is answered for itself: what is foreign is no error of the request.
+  decisions: [{ id: '01a1ff96-81cd-7439-b9a3-de295642689b', decision: 'reject' }],
 };
 
 /** Query parameters without which an operation may be refused for what other operations have made. */

@@ -9,6 +9,9 @@ const MAIN = join(ROOT, 'dist', 'src', 'main.js');
 /** The service with credential types of a host application. */
 export const KEYED_HOST = join(import.meta.dirname, 'keyed-host.mjs');
 
+/** The service with tools, groups of tools and middleware of a host application. */
+export const AGENT_HOST = join(import.meta.dirname, 'agent-host.mjs');
+
 export interface ServiceOptions {
   /** Added to an environment that is otherwise empty of the service's variables. */
   env?: Record<string, string>;

@@ -19,6 +19,7 @@ export const ERROR_STATUS = {
   provider_not_found: 404,
   model_not_found: 404,
   run_not_found: 404,
+  approval_not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
   conflict: 409,
@@ -27,6 +28,8 @@ export const ERROR_STATUS = {
   session_busy: 409,
   session_parked: 409,
   not_awaited: 409,
+  approval_decided: 409,
+  approval_closed: 409,
   credential_in_use: 409,
   payload_too_large: 413,
   uri_too_long: 414,
@@ -64,7 +67,7 @@ export class AerieError extends Error {
 }
 
 export function notFound(
-  kind: 'agent' | 'credential' | 'session' | 'provider' | 'model' | 'run',
+  kind: 'agent' | 'credential' | 'session' | 'provider' | 'model' | 'run' | 'approval',
   id: string,
 ): AerieError {
   return new AerieError(`${kind}_not_found`, `There is no ${kind} "${id.slice(0, 256)}".`);

@@ -21,6 +21,10 @@ export const TURNED_DOWN = `
   SELECT a.run_id FROM approvals a
   WHERE a.tenant_id = $1 AND a.session_id = $2 AND a.user_id = $3 AND a.decision->>'message_id' = $4 LIMIT 1`;
 
+/** $1 tenant, $2 session, $3 message: whether it was said before, so that it is no answer to what came after it. */
+export const SAID_BEFORE = `
+  SELECT 1 FROM messages WHERE tenant_id = $1 AND session_id = $2 AND reply_id = $3 AND step = 0`;
+
 /** $1 how many: sessions with approvals that are overdue, found without a lock. */
 export const OVERDUE_SESSIONS = `
   SELECT a.tenant_id, a.session_id FROM approvals a

@@ -1,19 +1,11 @@
+import type { ApprovalStatus, CallKind } from '../../approvals/approval.store.js';
 import { Principal } from '../../auth/principal.js';
 import type { HintBlock, PermissionRule } from '../../core/messages/block.js';
 import type { Database, Row, Sql } from '../../platform/database/database.js';
 import { newId } from '../../platform/ids.js';
 import type { SessionRef } from '../../platform/redis/keys.js';
 import { MAX_SESSION_RULES } from '../../sessions/session.schema.js';
-import {
-  type Answer,
-  type Answered,
-  type ApprovalStatus,
-  type CallKind,
-  resultOf,
-  type SettledCall,
-  settledBy,
-  type TurnedDown,
-} from '../answers.js';
+import { type Answer, type Answered, resultOf, type SettledCall, settledBy, type TurnedDown } from '../answers.js';
 import * as queries from './answer.sql.js';
 import { LOCK } from './lease.sql.js';
 
@@ -49,6 +41,8 @@ export class CallAnswers {
       const of = [tenant_id, sessionId, user_id];
       const [before] = await sql.run<{ run_id: string }>('approval-turned-down', queries.TURNED_DOWN, [...of, hint.id]);
       if (before) return { outcome: 'repeated', run_id: before.run_id };
+      const said = await sql.run('approval-said-before', queries.SAID_BEFORE, [tenant_id, sessionId, hint.id]);
+      if (said.length > 0) return { outcome: 'idle' };
       const asked = await sql.run<Asked>('approval-awaited', queries.AWAITED, of);
       const [first] = asked;
       if (!first) return { outcome: 'idle' };
