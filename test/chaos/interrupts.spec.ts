@@ -4,7 +4,8 @@ import { Redis } from 'ioredis';
 import { eventually } from '../support/eventually.js';
 import { isDelta, isTerminal, Site, Talk } from './matrix-support.js';
 import type { NodeProcess } from './node-process.js';
-import { Chance, FULL, report, SEED } from './seed.js';
+import { Chance } from '../../src/core/testing/chance.js';
+import { FULL, report, SEED } from './seed.js';
 
 /** How soon after the answer to a stop its run is over when somebody works on it; twice and more what is promised, for a busy machine. */
 const SOON_MS = 1500;

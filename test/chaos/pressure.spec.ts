@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { ApiClient } from '../support/client.js';
 import { isTerminal, Site, Talk } from './matrix-support.js';
-import { Chance, FULL, report, SEED } from './seed.js';
+import { Chance } from '../../src/core/testing/chance.js';
+import { FULL, report, SEED } from './seed.js';
 
 const MESSAGES = 50;
 const PARKED_MS = FULL ? 30_000 : 6_000;

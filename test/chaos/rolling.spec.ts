@@ -7,7 +7,8 @@ import { Follower } from './follower.js';
 import { disagreement } from './looks.js';
 import { isDelta, isTerminal, Site, Talk, textOf } from './matrix-support.js';
 import type { NodeProcess } from './node-process.js';
-import { Chance, FULL, report, SEED } from './seed.js';
+import { Chance } from '../../src/core/testing/chance.js';
+import { FULL, report, SEED } from './seed.js';
 import { makeText } from './storm-load.js';
 import { faultsOfTools, recordResults } from './verdict.js';
 

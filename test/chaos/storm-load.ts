@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
 import type { Follower } from './follower.js';
 import { TERMINAL } from './looks.js';
-import type { Chance } from './seed.js';
+import type { Chance } from '../../src/core/testing/chance.js';
 import type { Stage } from './stage.js';
 
 const RETRY_MS = 100;

@@ -1,6 +1,6 @@
 import { eventually } from '../support/eventually.js';
 import { keepOutput, type NodeProcess } from './node-process.js';
-import type { Chance } from './seed.js';
+import type { Chance } from '../../src/core/testing/chance.js';
 import type { Stage } from './stage.js';
 
 const PATIENCE_MS = 90_000;

@@ -8,7 +8,8 @@ import { migrate } from '../../src/platform/database/database.module.js';
 import { UsagePgStore } from '../../src/usage/usage.pg-store.js';
 import { type Dimension, DIMENSIONS, UsageQuery } from '../../src/usage/usage.schema.js';
 import type { UsageFilter } from '../../src/usage/usage.store.js';
-import { Chance, SEED } from '../chaos/seed.js';
+import { Chance } from '../../src/core/testing/chance.js';
+import { SEED } from '../chaos/seed.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 
 const system = new SystemPrincipal('test');

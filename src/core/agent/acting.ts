@@ -27,6 +27,7 @@ export async function* act(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, 
   const { runs, asks, handOuts } = planOf(ctx, await judgeCalls(ctx, calls));
   yield* executeCalls(ctx, runs);
   ctx.throwIfAborted();
+  if (asks.length + handOuts.length > 0) ctx.parked = true;
   if (asks.length > 0) yield ctx.emit({ type: 'REQUIRE_USER_CONFIRM', tool_calls: asks });
   if (handOuts.length > 0) yield ctx.emit({ type: 'REQUIRE_EXTERNAL_EXECUTION', tool_calls: handOuts });
 }
@@ -61,7 +62,7 @@ function planOf(ctx: ReplyContext, judged: readonly Judged[]): Plan {
 
 function asked(ctx: ReplyContext, call: ToolCallBlock, { decision, mended }: Ask): ToolCallBlock {
   // A call that is asked about again, after a crash, keeps its approval.
-  const id = approvalOf(call)?.id ?? ctx.request.newId();
+  const id = approvalOf(call)?.id || ctx.request.newId();
   return {
     ...structuredClone(call),
     suggested_rules: storableJson(decision.suggested_rules) as PermissionRule[],

@@ -16,9 +16,9 @@ export interface ReplyScope {
   readonly state: AgentState;
   /** The reply so far; not to be changed. */
   readonly msg: Msg;
-  /** A HINT_BLOCK, applied already: to be yielded at once, and only outside a model call. `source` is JSON `{label, sublabel}`. */
+  /** A HINT_BLOCK, applied already: to be yielded at once by `onReply` or `onReasoning`. Throws within a model call and when the reply rests. `source` is JSON `{label, sublabel}`. */
   hint(text: string, source: { label: string; sublabel?: string }): AgentEvent;
-  /** A CUSTOM event, to be yielded at once. */
+  /** A CUSTOM event of a name that is not the service's own, to be yielded at once. */
   custom(name: string, value: Record<string, unknown>): AgentEvent;
 }
 
@@ -40,7 +40,8 @@ export interface Compression {
 
 /**
  * Hooks around the work of an agent, as an onion: the first middleware is the outermost, and whoever does not call `next` replaces what is
- * inside. What a hook throws fails the reply (a `ToolError` from `onActing` only its call). `listTools` adds tools to the group `basic`.
+ * inside. What a hook throws fails the reply (a `ToolError` from `onActing` only its call); so does one that leaves what is inside in the
+ * middle of a step. Events that come from `next` are on record, so a hook passes on each of them. `listTools` adds tools to the group `basic`.
  */
 export interface AgentMiddleware {
   readonly name: string;
@@ -54,7 +55,7 @@ export interface AgentMiddleware {
     scope: ToolCallScope,
     next: () => Promise<PermissionDecision>,
   ): Promise<PermissionDecision> | PermissionDecision;
-  /** One attempt of one model. */
+  /** One attempt of one model. Nothing is read beyond the `finish`: what is to be done after it belongs in a `finally`. */
   onModelCall?(
     scope: ReplyScope,
     call: ModelCall,

@@ -1,3 +1,4 @@
+import type { ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
 import { act } from './acting.js';
 import { closeReply } from './closing.js';
@@ -27,9 +28,12 @@ export async function* runReply(request: ReplyRequest): Events {
     yield ctx.emit({ type: 'REPLY_START', session_id, name, role: 'assistant', ...annotations });
     try {
       yield* worked(ctx);
+      yield* endLeft(ctx);
     } catch (error) {
       if (error instanceof HandedOver) return;
-      yield* closeReply(ctx, error);
+      // A hook that fails behind the end is not the reply's failure any more.
+      if (ctx.reply.msg.finished_at === null) yield* closeReply(ctx, error);
+      else ctx.report(error);
     }
     finished = true;
   } finally {
@@ -61,8 +65,25 @@ async function* work(ctx: ReplyContext): Events {
       for (const body of end) yield ctx.emit(body);
       return;
     }
+    const { content } = ctx.reply.msg;
+    const before = content.length;
     yield* reasoned(ctx, iter);
+    if (ctx.modelCall !== null) throw new Error('A hook left a model call that is open.');
+    ctx.answered = !content.slice(before).some((block) => block.type === 'tool_call');
   }
+}
+
+/** A hook may have left the reply early, or kept it from beginning; then it ends here, unless it is parked. */
+async function* endLeft(ctx: ReplyContext): Events {
+  const { session_id, structured } = ctx.request;
+  if (ctx.reply.msg.finished_at !== null) return;
+  const open = ctx.unresolvedCalls();
+  const isWorking = ({ id, state }: ToolCallBlock) => state !== 'submitted' && ctx.reply.result(id) !== undefined;
+  const isQuiet = ctx.modelCall === null && !open.some(isWorking);
+  if (isQuiet && open.some(({ state }) => state === 'asking' || state === 'submitted')) return;
+  ctx.throwIfLeaving();
+  if (!isQuiet || open.length > 0 || structured !== undefined) throw new Error('A hook left the reply before its end.');
+  yield ctx.emit({ type: 'REPLY_END', session_id, finished_reason: 'completed', error: null });
 }
 
 function reasoned(ctx: ReplyContext, iter: number): Events {
@@ -75,11 +96,7 @@ function reasoned(ctx: ReplyContext, iter: number): Events {
 }
 
 async function* reason(ctx: ReplyContext, iter: number): Events {
-  const turn = yield* prepareTurn(ctx, iter);
-  const { content } = ctx.reply.msg;
-  const before = content.length;
-  yield* modelTurn(ctx, turn);
-  ctx.answered = !content.slice(before).some((block) => block.type === 'tool_call');
+  yield* modelTurn(ctx, yield* prepareTurn(ctx, iter));
 }
 
 /** How the reply ends before model turn `iter`, if it does. */
@@ -102,7 +119,7 @@ function endOf(ctx: ReplyContext, iter: number): EventBody[] | null {
 }
 
 /** A continued reply whose last turn said something and called nothing lacks only its end. */
-function endsWithAnswer(msg: Msg): boolean {
-  const last = msg.content.at(-1);
-  return last?.type === 'text' || last?.type === 'data';
+function endsWithAnswer({ content }: Msg): boolean {
+  const turn = content.slice(content.findLastIndex(({ type }) => type === 'hint' || type === 'tool_result') + 1);
+  return turn.length > 0 && !turn.some((block) => block.type === 'tool_call');
 }

@@ -35,13 +35,17 @@ async function* executeBatch(ctx: ReplyContext, runs: readonly CallRun[]): Async
       ctx.throwIfAborted();
       const start = run.start();
       if (start !== null) yield ctx.emit(start);
+      const { refusal } = run;
+      if (refusal !== null) yield* emitAll(ctx, refusal, run, active);
     }
-    await ctx.request.onToolsStarting?.(runs.map((run) => run.call));
+    if (active.size === 0) return;
+    const starting = [...active];
+    await ctx.request.onToolsStarting?.(starting.map((run) => run.call));
     ctx.throwIfAborted();
-    for (const run of runs) {
-      const refusal = run.open((error) => pulls.arrive({ run, error }));
-      if (refusal === null) pulls.pull(run);
-      else yield* emitAll(ctx, refusal, run, active);
+    for (const run of starting) {
+      const failure = run.open((error) => pulls.arrive({ run, error }));
+      if (failure === null) pulls.pull(run);
+      else yield* emitAll(ctx, failure, run, active);
     }
     const next = () => pulls.next();
     while (active.size > 0) {

@@ -5,13 +5,15 @@ import type { ToolCallBlock } from '../messages/block.js';
 import { onion } from './hooks.js';
 import type { Verdict } from './judging.js';
 import type { EventBody } from './event-body.js';
+import type { AgentMiddleware } from './middleware.js';
 import { abandon, type ReplyContext } from './reply-context.js';
-import { ToolError, type ToolChunk } from './tool.js';
+import { ToolError, type ServiceTool, type ToolChunk } from './tool.js';
 
 const DEFAULT_RESULT_TOKENS = 50_000;
 /** Of what a tool says of its failure. */
 const MAX_MESSAGE = 20_000;
 const DEFAULT_TIMEOUT_MS = 600_000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const FAILED = 'The tool failed.';
 
 type Settled = Extract<Verdict, { kind: 'run' | 'refuse' }>;
@@ -22,6 +24,7 @@ export class CallRun {
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private readonly limiter: ResultLimiter;
+  private readonly hooks: NonNullable<AgentMiddleware['onActing']>[];
 
   constructor(
     private readonly ctx: ReplyContext,
@@ -32,6 +35,7 @@ export class CallRun {
     const { counter, offload } = window;
     const onError = (error: unknown) => ctx.report(error);
     this.limiter = new ResultLimiter({ limit, counter, offload, name: `${reply_id}-${call.id}`, onError });
+    this.hooks = ctx.hooks.having('onActing');
   }
 
   /** A call that is refused disturbs nobody either. */
@@ -46,14 +50,20 @@ export class CallRun {
     return { type: 'TOOL_RESULT_START', tool_call_id: id, tool_call_name: name };
   }
 
-  /** Begins the call; or the events of its refusal. `onTimeout` hears of it when the call takes too long. */
+  /** The events of a call that is not run. */
+  get refusal(): EventBody[] | null {
+    const { verdict } = this;
+    return verdict.kind === 'refuse' ? this.end(verdict.state, verdict.text) : null;
+  }
+
+  /** Begins the call; or the events of its failure. `onTimeout` hears of it when the call takes too long. */
   open(onTimeout: (error: unknown) => void): EventBody[] | null {
     const { verdict, ctx } = this;
-    if (verdict.kind === 'refuse') return this.end(verdict.state, verdict.text);
+    if (verdict.kind === 'refuse') return this.refusal;
     const { tool } = verdict;
-    const ms = tool.timeout_ms ?? ctx.request.tool_timeout_ms ?? DEFAULT_TIMEOUT_MS;
+    const ms = Math.min(tool.timeout_ms ?? ctx.request.tool_timeout_ms ?? DEFAULT_TIMEOUT_MS, MAX_TIMER_MS);
     try {
-      this.iterator = this.output(verdict.input)[Symbol.asyncIterator]();
+      this.iterator = this.output(tool, verdict.input)[Symbol.asyncIterator]();
       this.timer = setTimeout(() => {
         const error = new ToolError(`The tool took longer than ${ms / 1000} s and was stopped.`);
         onTimeout(error);
@@ -80,9 +90,10 @@ export class CallRun {
     return this.end('success', '');
   }
 
+  /** Throws what a hook has thrown that is not for the model. */
   failed(error: unknown): EventBody[] {
-    if (!(error instanceof ToolError)) this.ctx.report(error);
-    const message = error instanceof ToolError && error.message !== '' ? error.message : FAILED;
+    if (this.hooks.length > 0 && !(error instanceof ToolError)) throw error;
+    const { message } = this.told(error);
     const last = this.ctx.reply.result(this.call.id)?.output.at(-1);
     return this.end('error', `${last?.type === 'text' ? '\n' : ''}${headOf(message, MAX_MESSAGE)}`);
   }
@@ -100,17 +111,30 @@ export class CallRun {
     if (this.iterator !== null) abandon(this.iterator);
   }
 
-  private output(input: unknown): AsyncIterable<ToolChunk> {
-    const { ctx, call, verdict, controller } = this;
-    if (verdict.kind === 'refuse') throw new Error('a refused call has no output');
-    const { tool } = verdict;
+  private output(tool: ServiceTool, input: unknown): AsyncIterable<ToolChunk> {
+    const { ctx, call, controller, hooks } = this;
     ctx.signal.addEventListener('abort', this.onAbort, { once: true });
     const context = { tool_call_id: call.id, signal: controller.signal, state: ctx.request.state };
-    const core = (given: unknown = input) => tool.run(given, context);
-    const hooks = ctx.hooks.having('onActing');
-    if (hooks.length === 0) return core();
+    if (hooks.length === 0) return tool.run(input, context);
+    const core = (given: unknown = input): AsyncIterable<ToolChunk> => this.heard(() => tool.run(given, context));
     const scope = { reply: ctx.hooks.scope, call, tool, input };
-    return onion(hooks, core, (hook, next, [given = input]) => hook({ ...scope, input: given }, next))();
+    return onion(hooks, core, (hook, next, [given = input]) =>
+      hook({ ...scope, input: given }, (replaced = given) => next(replaced)),
+    )();
+  }
+
+  /** What a tool throws reaches hooks as the model is told it; so what they throw themselves can be told apart. */
+  private async *heard(run: () => AsyncIterable<ToolChunk>): AsyncGenerator<ToolChunk> {
+    try {
+      yield* run();
+    } catch (error) {
+      throw this.told(error);
+    }
+  }
+
+  private told(error: unknown): ToolError {
+    if (!(error instanceof ToolError)) this.ctx.report(error);
+    return error instanceof ToolError && error.message !== '' ? error : new ToolError(FAILED);
   }
 
   private readonly onAbort = (): void => this.controller.abort(this.ctx.signal.reason);

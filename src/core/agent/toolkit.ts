@@ -62,7 +62,10 @@ export class Toolkit {
 
   isActive(tool: Tool, { groups }: ToolsContext): boolean {
     const group = groupOf(tool);
-    return group === BASIC_GROUP || (groups[group] ?? this.groups.get(group)?.active === true);
+    return (
+      group === BASIC_GROUP ||
+      (Object.hasOwn(groups, group) ? groups[group] === true : this.groups.get(group)?.active === true)
+    );
   }
 
   /** What the model is told of. */

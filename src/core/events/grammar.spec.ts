@@ -92,6 +92,7 @@ describe('accepted', () => {
       ],
     ],
     ['an interrupted parked reply', [...asked, stop, ...interrupt]],
+    ['a failed parked reply', [...asked, make.resultStart(), make.resultEnd('error'), make.replyEnd('error')]],
     [
       'a resumed reply that parks again',
       [

@@ -19,7 +19,7 @@ export class GrammarError extends Error {
  * - At most one reply is open; only it may be spoken of. A parked reply is open, but lets user messages pass.
  * - Text, thinking, data and tool calls live inside a model call and are closed when it ends; hints and tool results outside.
  * - The next model call waits for the results of all calls; so does the end of the reply.
- * - REQUIRE_* parks: until REPLY_START (same id) only answers, further parking and the closing of an interrupt follow.
+ * - REQUIRE_* parks: until REPLY_START (same id) only answers, further parking and its closing follow: interrupted or failed.
  * - `reply_rewound` names finished blocks of the reply that is open, or of the last one; a call without a kept result must belong to the
  *   last model turn that is kept. The reply is then open with these blocks.
  */
@@ -151,8 +151,8 @@ export class GrammarChecker {
     this.check(event, reply.unresolved === 0, 'a tool call has no result yet');
     this.check(
       event,
-      this.state !== 'parked' || event.finished_reason === 'interrupted',
-      'a parked reply can only be interrupted',
+      this.state !== 'parked' || event.finished_reason === 'interrupted' || event.finished_reason === 'error',
+      'a parked reply can only be interrupted or fail',
     );
     this.state = 'idle';
   }
@@ -186,8 +186,8 @@ export class GrammarChecker {
     if (event.type !== 'TOOL_RESULT_END') return;
     this.check(
       event,
-      this.state !== 'parked' || event.state === 'interrupted',
-      'while parked a result can only be interrupted',
+      this.state !== 'parked' || event.state === 'interrupted' || event.state === 'error',
+      'while parked a result can only be interrupted or fail',
     );
     reply.endResult(id);
   }

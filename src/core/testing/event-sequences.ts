@@ -6,6 +6,7 @@ import { SequenceWriter, TEXTS, type SequenceBlock as Block } from './sequence-w
 import { userMessage } from './event-builders.js';
 
 const REASONS = ['completed', 'interrupted', 'error', 'exceed_max_iters'] as const;
+const CLOSINGS = ['interrupted', 'error'] as const;
 /** Random event sequences that obey the grammar; they may end anywhere. Shrinks towards short ones. */
 export const eventSequences = (maxLength = 120): fc.Arbitrary<AgentEvent[]> =>
   fc.array(fc.noBias(fc.nat(2 ** 30)), { maxLength, size: 'max' }).map((tape) => new Walk(tape).run());
@@ -132,7 +133,7 @@ class Walk extends SequenceWriter {
   }
 
   private end(): void {
-    const finished_reason = this.mode === 'parked' ? 'interrupted' : this.one(REASONS);
+    const finished_reason = this.one(this.mode === 'parked' ? CLOSINGS : REASONS);
     const error = finished_reason === 'error' ? { type: 'upstream' as const, message: 'It failed.' } : null;
     const { reply: reply_id } = this;
     if (finished_reason === 'exceed_max_iters') this.emit({ type: 'EXCEED_MAX_ITERS', reply_id, name: 'agent' });
@@ -211,7 +212,7 @@ class Walk extends SequenceWriter {
   }
 
   private endResult(call: Block): void {
-    const state = this.mode === 'parked' ? 'interrupted' : this.one(['success', 'error', 'denied'] as const);
+    const state = this.one(this.mode === 'parked' ? CLOSINGS : (['success', 'error', 'denied'] as const));
     Object.assign(call, { result: 'ended', call: 'ready' });
     this.emit({ type: 'TOOL_RESULT_END', reply_id: this.reply, tool_call_id: call.id, state, ...this.metadata() });
   }
