@@ -12,6 +12,7 @@ import { GuardedModel } from './guarded-model.js';
 import { MaskedModel } from './masked-model.js';
 import { ModelCatalogService } from './model-catalog.service.js';
 import { TokenRetryBudget } from './retry-budget.js';
+import { tokenCounterOf } from './tokenizer/gpt-tokenizer.js';
 
 interface KeptModel {
   readonly bound: Omit<BoundModel, 'credential_id'>;
@@ -83,6 +84,7 @@ export class ModelsService {
         prices: ref.card?.prices ?? null,
         context_size: ref.card?.context_size ?? null,
         input_types: ref.card?.input_types ?? null,
+        counter: tokenCounterOf(type.type),
       },
       fitting: (parameters) => this.catalog.fitting(type, ref, parameters),
     };

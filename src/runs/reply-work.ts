@@ -5,12 +5,12 @@ import { Toolkit } from '../core/agent/toolkit.js';
 import type { AgentEvent } from '../core/events/agent-event.js';
 import { ReplyReducer } from '../core/events/reply-reducer.js';
 import { ContextWindow } from '../core/context/context-window.js';
+import { TokenCounter } from '../core/context/token-counter.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { jsonDiff } from './json-differ.js';
-import { tokenCounterOf } from '../models/tokenizer/gpt-tokenizer.js';
 import { newEventId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ModelCallLedger } from './model-call-ledger.js';
@@ -49,6 +49,8 @@ export interface ReplyWork {
 
 const NO_CONTEXT = { trigger_ratio: 1, reserve_ratio: 0, max_image_num: 0 };
 const NO_SHELL: ShellParser = { parse: () => null };
+
+const BYTES = new TokenCounter({ count: (text) => Buffer.byteLength(text) });
 
 const NO_MODEL: BoundModel = {
   model: {
@@ -120,13 +122,13 @@ export function prepareReply(
 
 function windowOf(assembly: Assembly | undefined): ContextWindow {
   const { trigger_ratio, reserve_ratio, max_image_num } = assembly?.agent.data.context_config ?? NO_CONTEXT;
-  const { model, context_size = null } = assembly?.model ?? NO_MODEL;
+  const { context_size = null, counter = BYTES } = assembly?.model ?? NO_MODEL;
   return new ContextWindow({
     context_size,
     trigger_ratio,
     reserve_ratio,
     max_image_num,
-    counter: tokenCounterOf(model.provider),
+    counter,
     offload: assembly?.offload ?? null,
   });
 }

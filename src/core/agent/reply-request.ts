@@ -1,4 +1,5 @@
 import type { ContextWindow } from '../context/context-window.js';
+import type { TokenCounter } from '../context/token-counter.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { HintBlock, Metadata, ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
@@ -29,6 +30,8 @@ export interface BoundModel {
   /** Tokens of its window, and the media types it reads; absent or null: not known. */
   readonly context_size?: number | null;
   readonly input_types?: readonly string[] | null;
+  /** Counts tokens about as the model does; absent: a byte counts as one. */
+  readonly counter?: TokenCounter;
   /** Absent: retries are bounded by `max_retries` only. */
   readonly retryBudget?: RetryBudget;
 }

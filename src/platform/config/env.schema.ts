@@ -144,12 +144,12 @@ export const EnvSchema = z.object({
     .default(400)
     .describe('Newest messages of a session that are shown to the model'),
   AERIE_MODEL_MAX_RETRIES: integer(0, 10).default(2).describe('Retries of a model call before its first token'),
-  AERIE_TOOL_TIMEOUT_SECONDS: integer(1, 86_400)
-    .default(600)
-    .describe('How long one tool call may take, unless the tool says so itself'),
   AERIE_OFFLOAD_MAX_BYTES: integer(0, 1_099_511_627_776)
     .default(104_857_600)
     .describe('Bytes a session may put aside: long tool results, compressed messages, files'),
+  AERIE_TOOL_TIMEOUT_SECONDS: integer(1, 86_400)
+    .default(600)
+    .describe('How long one tool call may take, unless the tool says so itself'),
   AERIE_EGRESS_ALLOW: list
     .pipe(z.array(z.string().refine(isEgressRule, 'each must be a host, *.suffix, IP, host:port, network or *')))
     .default([])
