@@ -46,16 +46,8 @@ async function populate(client: ApiClient, name?: string): Promise<Ids> {
     session_id: made.session_id,
     input,
   });
-  // In a session of its own, which stays parked.
-  const permission_rules = [{ tool_name: 'calculator', rule_content: null, behavior: 'ask', source: 'user' }];
-  const { session_id } = await client.ok<{ session_id: string }>('POST', '/sessions', {
-    agent_id: made.agent_id,
-    permission_rules,
-  });
-  await client.ok('POST', '/chat?wait=true', { session_id, input });
-  const { approvals } = await client.ok<{ approvals: { id: string }[] }>('GET', `/approvals?session_id=${session_id}`);
   const ids = { agent: made.agent_id, credential: made.credential_id, session: made.session_id, run: run_id };
-  return { ...ids, approval: approvals[0]?.id ?? '' };
+  return { ...ids, approval: await client.approval(made.agent_id) };
 }
 
 /** Every row of the owner's, as it stands. */

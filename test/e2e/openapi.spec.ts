@@ -115,7 +115,8 @@ describe('the service keeps what the document says', () => {
       session_id: made.session_id,
       input,
     });
-    ids = { agent: made.agent_id, credential: made.credential_id, session: made.session_id, run: run_id };
+    const approval = await client.approval(made.agent_id);
+    ids = { agent: made.agent_id, credential: made.credential_id, session: made.session_id, run: run_id, approval };
   });
 
   async function ask(route: Route, from: ApiClient, own: Ids, headers: Record<string, string> = {}) {
@@ -155,7 +156,7 @@ describe('the service keeps what the document says', () => {
   });
 
   it('when nobody calls, when nothing is there, and when nothing fits', async () => {
-    const nothing = { agent: NOWHERE, credential: NOWHERE, session: NOWHERE, run: NOWHERE };
+    const nothing = { agent: NOWHERE, credential: NOWHERE, session: NOWHERE, run: NOWHERE, approval: NOWHERE };
     for (const route of routes.filter((it) => !it.isPublic)) {
       const anonymous = await ask(route, client, nothing, { 'x-user-id': '' });
       expect([route.name, anonymous.status, schemas.faults(route, anonymous)]).toEqual([route.name, 401, []]);

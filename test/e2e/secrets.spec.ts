@@ -22,7 +22,7 @@ const HEADERS = {
 let rig: Rig;
 let client: ApiClient;
 let model: OpenAiServer;
-let ids: Omit<Ids, 'run'>;
+let ids: Omit<Ids, 'run' | 'approval'>;
 
 beforeAll(async () => {
   model = await startOpenAiServer();
@@ -36,7 +36,7 @@ afterAll(async () => {
   await model.stop();
 });
 
-async function openAiSession(api_key: string): Promise<Omit<Ids, 'run'>> {
+async function openAiSession(api_key: string): Promise<Omit<Ids, 'run' | 'approval'>> {
   const data = { type: 'openai_credential', name: 'ours', api_key, base_url: model.url };
   const { credential_id } = await client.ok<{ credential_id: string }>('POST', '/credential', { data });
   const chat_model_config = { type: 'openai_credential', credential_id, model: 'local' };
@@ -102,8 +102,10 @@ describe('no canary appears', () => {
     expect(gets.length).toBeGreaterThan(10);
     const { runs } = await client.ok<{ runs: [{ id: string }] }>('GET', `/sessions/${ids.session}/runs`);
     const [run] = runs;
+    const { agent_id } = await client.demoSession();
+    const approval = await client.approval(agent_id);
     for (const route of gets) {
-      const answer = await client.request('GET', builder.build(route, { ...ids, run: run.id }).path);
+      const answer = await client.request('GET', builder.build(route, { ...ids, run: run.id, approval }).path);
       expect([route.name, answer.status]).toEqual([route.name, 200]);
       expect(answer.text + JSON.stringify([...answer.headers])).not.toContain('canary');
     }

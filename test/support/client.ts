@@ -75,6 +75,20 @@ export class ApiClient {
     return { credential_id, agent_id, session_id };
   }
 
+  /** Something that is asked, in a session of its own with a demo agent; gives its id. */
+  async approval(agent_id: string): Promise<string> {
+    const ask = { tool_name: 'calculator', rule_content: null, behavior: 'ask', source: 'user' };
+    const { session_id } = await this.ok<{ session_id: string }>('POST', '/sessions', {
+      agent_id,
+      permission_rules: [ask],
+    });
+    const input = { content: '/tool calculator {"expression":"1+1"}' };
+    await this.ok('POST', '/chat?wait=true', { session_id, input });
+    const { approvals } = await this.ok<{ approvals: { id: string }[] }>('GET', `/approvals?session_id=${session_id}`);
+    if (approvals[0] === undefined) throw new Error('nothing was asked');
+    return approvals[0].id;
+  }
+
   say(session_id: string, text: string, id?: string) {
     return this.ok<{ status: string; run_id: string; session_id: string }>('POST', '/chat', {
       session_id,
