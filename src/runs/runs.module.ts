@@ -25,6 +25,7 @@ import { RunStore } from './run.store.js';
 import { RunWaiter } from './run-waiter.js';
 import { RunsController } from './runs.controller.js';
 import { RunsService } from './runs.service.js';
+import { SessionInbox } from './session-inbox.service.js';
 import { SessionRunner } from './session-runner.js';
 
 @Module({
@@ -43,6 +44,7 @@ import { SessionRunner } from './session-runner.js';
     RunRecords,
     RunsService,
     RunWaiter,
+    SessionInbox,
     SessionRunner,
     { provide: NodeStore, useClass: NodePgStore },
     { provide: RunRecordStore, useClass: RunRecordPgStore },
@@ -54,6 +56,6 @@ import { SessionRunner } from './session-runner.js';
         bus.connections ? new RedisDoorbell(bus.connections.pubsub) : new LocalDoorbell(),
     },
   ],
-  exports: [Answering, RunsService, RunControl, RunRecords, RunNode],
+  exports: [Answering, RunsService, RunControl, RunRecords, RunNode, SessionInbox],
 })
 export class RunsModule {}

@@ -131,9 +131,12 @@ export class Talk {
     readonly agent_id = '',
   ) {}
 
-  static async open(node: Pick<NodeProcess, 'url'>, options: { user?: string; name?: string } = {}): Promise<Talk> {
+  static async open(
+    node: Pick<NodeProcess, 'url'>,
+    options: { user?: string; name?: string; session?: Record<string, unknown> } = {},
+  ): Promise<Talk> {
     const client = new ApiClient(node.url, options.user);
-    const { session_id, agent_id } = await client.demoSession(options.name, UNASKED);
+    const { session_id, agent_id } = await client.demoSession(options.name, options.session ?? UNASKED);
     return new Talk(client, session_id, new Follower(client, session_id), agent_id);
   }
 
