@@ -40,6 +40,10 @@ export const FORK = `
     SELECT m.tenant_id, made.id, m.reply_id, m.step, m.run_id, m.role, m.position, m.data, m.created_at
     FROM made, src JOIN messages m ON ${COPIED}
     WHERE NOT EXISTS (SELECT 1 FROM open WHERE open.reply_id = m.reply_id)
+  ), offloaded AS (
+    INSERT INTO offloads (tenant_id, session_id, path, media_type, size, content, created_at)
+    SELECT o.tenant_id, made.id, o.path, o.media_type, o.size, o.content, o.created_at
+    FROM made, src JOIN offloads o ON o.tenant_id = src.tenant_id AND o.session_id = src.id
   )
   SELECT $4::text IS NULL OR src.until IS NOT NULL AS known, made.id IS NOT NULL AS made, m.reply_id, m.step, m.position, m.run_id, m.data
   FROM src LEFT JOIN made ON true
@@ -51,8 +55,3 @@ export const ADD_REPLIES = `
   INSERT INTO messages (tenant_id, session_id, reply_id, step, run_id, role, position, data)
   SELECT $1::text, $2::uuid, r.reply_id, 0, r.run_id, 'assistant', r.position, r.data
   FROM jsonb_to_recordset($3::jsonb) AS r (reply_id text, run_id uuid, position bigint, data jsonb)`;
-
-/** $1 tenant, $2 the session, $3 its copy: what the summary and the results of the copy point to. */
-export const COPY_OFFLOADS = `
-  INSERT INTO offloads (tenant_id, session_id, path, media_type, size, content)
-  SELECT tenant_id, $3::uuid, path, media_type, size, content FROM offloads WHERE tenant_id = $1 AND session_id = $2`;

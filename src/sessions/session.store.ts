@@ -79,7 +79,7 @@ export abstract class SessionStore {
     id: string,
     change: (config: SessionConfig) => SessionConfig,
   ): Promise<StatefulRecord | null>;
-  /** Copies configuration, state and transcript as committed at one moment. `id` is that of the session. */
+  /** Copies configuration, state, transcript and what was put aside of it, as committed at one moment. `id` is that of the session. */
   abstract fork(
     principal: Principal,
     id: string,

@@ -9,7 +9,7 @@ import { isUuid } from '../platform/ids.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import { IsNull } from 'typeorm';
 import { STRETCH } from './export.sql.js';
-import { ADD_REPLIES, COPY_OFFLOADS, FORK } from './fork.sql.js';
+import { ADD_REPLIES, FORK } from './fork.sql.js';
 import { SessionEntity } from './session.entity.js';
 import type { SessionConfig, SessionListQuery } from './session.schema.js';
 import { IS_RUNNING, listStatements, RECORD, RECORD_WITH_STATE } from './session.sql.js';
@@ -121,7 +121,6 @@ export class SessionTypeormStore extends SessionStore {
       if (!first) return 'no_session';
       if (!first.known) return 'no_message';
       if (!first.made) return 'name_taken';
-      await sql.run('session-fork-offloads', COPY_OFFLOADS, [tenant_id, id, fork.id], FORK_MS);
       const open = rows.filter((row) => row.reply_id !== null);
       const replies = toMessages(open).map((reply) => {
         const row = open.find(({ reply_id }) => reply_id === reply.id);

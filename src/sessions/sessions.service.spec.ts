@@ -57,9 +57,10 @@ describe('a PATCH', () => {
     ['the mode', { permission_mode: 'explore' }],
     ['the rules', { permission_rules: [] }],
     ['a rule', { permission_rules: [{ ...rule, behavior: 'deny' }] }],
-  ])('that changes %s is told, with what holds now', async (_name, body) => {
+  ])('that changes %s is told, with what held and what holds now', async (_name, body) => {
+    const before = permissionsOf(config);
     await patch(body);
-    expect(listener.mock.calls).toEqual([[alice, 's', permissionsOf(config)]]);
+    expect(listener.mock.calls).toEqual([[alice, 's', before, permissionsOf(config)]]);
   });
 
   it.each([

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Principal } from '../../src/auth/principal.js';
 import { interruptedCopy } from '../../src/core/agent/interrupted-copy.js';
 import { EMPTY_STATE, type SessionState } from '../../src/core/state/session-state.js';
+import { OffloadPgStore } from '../../src/offloads/offload.pg-store.js';
 import { newId } from '../../src/platform/ids.js';
 import type { NewFork } from '../../src/sessions/session.store.js';
 import { SessionTypeormStore } from '../../src/sessions/session.typeorm-store.js';
@@ -178,6 +179,23 @@ describe('a fork', () => {
       ...state,
       window_context: kept === null ? EMPTY_STATE.window_context : window_context,
     });
+  });
+
+  it('has what was put aside of the transcript', async () => {
+    const session = await talked();
+    const offloads = new OffloadPgStore(ledger.database);
+    const content = Buffer.from('a long result');
+    const put = (id: string, path: string) =>
+      offloads.put(alice, id, { path, media_type: 'text/plain', content }, 1000);
+    expect(await put(session, 'tool_result-1.txt')).toBe('stored');
+    const copy = await fork(session);
+    await put(session, 'later.txt');
+    expect(await offloads.read(alice, copy, 'tool_result-1.txt', 0, 100)).toEqual(
+      await offloads.read(alice, session, 'tool_result-1.txt', 0, 100),
+    );
+    expect(await offloads.has(alice, copy, 'later.txt')).toBe(false);
+    await ledger.sessions.delete(alice, { id: session });
+    expect(await offloads.has(alice, copy, 'tool_result-1.txt')).toBe(true);
   });
 
   it('of 2,000 messages is a matter of one statement', async () => {
