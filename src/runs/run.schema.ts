@@ -136,6 +136,7 @@ export const Blocking = z
     run_id: z.uuid(),
     status: RunStatusSchema,
     tool_call_ids: z.array(z.string()).describe('The calls a parked run waits for'),
+    approval_ids: z.array(z.uuid()).describe('What is asked about them: GET /approvals/{id}'),
   })
   .meta({ id: 'BlockingRun' });
 

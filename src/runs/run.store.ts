@@ -53,6 +53,8 @@ export interface Blocking {
   readonly run_id: string;
   readonly status: RunStatus;
   readonly tool_call_ids: readonly string[];
+  /** What is asked about them. */
+  readonly approval_ids: readonly string[];
 }
 
 export type Accepted =

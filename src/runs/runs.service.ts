@@ -209,14 +209,19 @@ function toMessages(input: InputMsg | InputMsg[] | null): Msg[] {
   return input === null ? [] : [input].flat().map((message) => acceptInput(message, newId, now));
 }
 
-const viewOf = ({ run_id, status, tool_call_ids }: Blocking) => ({ run_id, status, tool_call_ids: [...tool_call_ids] });
+const viewOf = ({ tool_call_ids, approval_ids, ...run }: Blocking) => ({
+  ...run,
+  tool_call_ids: [...tool_call_ids],
+  approval_ids: [...approval_ids],
+});
 
 function busy(blocking: Blocking | null): AerieError {
   if (blocking?.status === 'waiting') {
-    const { run_id, tool_call_ids } = blocking;
+    const { run_id, tool_call_ids, approval_ids } = blocking;
     return new AerieError('session_parked', 'The session waits for an answer to the calls of its last run.', {
       run_id,
       tool_call_ids,
+      approval_ids,
     });
   }
   const details = { blocking_run_id: blocking?.run_id ?? null, status: blocking?.status ?? null };

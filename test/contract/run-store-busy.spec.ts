@@ -11,6 +11,9 @@ afterAll(() => ledger.close());
 
 const asking = (session: string, on_busy: BusyPolicy, ...texts: string[]) => ({ ...input(session, ...texts), on_busy });
 
+const asked = async (session: string) =>
+  (await ledger.sql('SELECT id FROM approvals WHERE session_id = $1 ORDER BY id', [session])).map((row) => row.id);
+
 describe('accept: reject', () => {
   it('takes a free session, or waits for a slot in it', async () => {
     const [one, two] = [await ledger.newSession(), await ledger.newSession()];
@@ -21,7 +24,7 @@ describe('accept: reject', () => {
   it('names the run at work, and leaves nothing behind', async () => {
     const { session, run } = await ledger.working();
     await ledger.accept(input(session, 'b'));
-    const blocking = { run_id: run.run_id, status: 'running', tool_call_ids: [] };
+    const blocking = { run_id: run.run_id, status: 'running', tool_call_ids: [], approval_ids: [] };
     expect(await ledger.accept(asking(session, 'reject', 'x'))).toEqual({ outcome: 'busy', blocking });
     expect(await ledger.statuses(session)).toEqual(['running', 'queued']);
     expect(await ledger.row(session)).toMatchObject({ pending: 1 });
@@ -32,20 +35,25 @@ describe('accept: reject', () => {
     const first = input(session, 'a');
     await ledger.queue(first);
     await ledger.queue(input(session, 'b'));
-    const blocking = { run_id: first.run_id, status: 'queued', tool_call_ids: [] };
+    const blocking = { run_id: first.run_id, status: 'queued', tool_call_ids: [], approval_ids: [] };
     expect(await ledger.accept(asking(session, 'reject', 'x'))).toEqual({ outcome: 'busy', blocking });
   });
 
   it('names the parked run and what it waits for', async () => {
     const { session, run } = await ledger.parked('c1', 'c2');
-    const blocking = { run_id: run.run_id, status: 'waiting', tool_call_ids: ['c1', 'c2'] };
+    const blocking = {
+      run_id: run.run_id,
+      status: 'waiting',
+      tool_call_ids: ['c1', 'c2'],
+      approval_ids: await asked(session),
+    };
     expect(await ledger.accept(asking(session, 'reject', 'x'))).toEqual({ outcome: 'busy', blocking });
   });
 
   it('names a run that its holder handed over', async () => {
     const { session, run, held } = await ledger.working();
     await ledger.store.handOver(held, run.run_id, 3);
-    const blocking = { run_id: run.run_id, status: 'running', tool_call_ids: [] };
+    const blocking = { run_id: run.run_id, status: 'running', tool_call_ids: [], approval_ids: [] };
     expect(await ledger.accept(asking(session, 'reject', 'x'))).toEqual({ outcome: 'busy', blocking });
   });
 });
@@ -53,7 +61,12 @@ describe('accept: reject', () => {
 describe('accept: enqueue behind a parked run', () => {
   it('says what blocks it', async () => {
     const { session, run } = await ledger.parked('c1');
-    const blocked_by = { run_id: run.run_id, status: 'waiting', tool_call_ids: ['c1'] };
+    const blocked_by = {
+      run_id: run.run_id,
+      status: 'waiting',
+      tool_call_ids: ['c1'],
+      approval_ids: await asked(session),
+    };
     expect(await ledger.accept(input(session, 'x'))).toEqual({ outcome: 'queued', blocked_by });
   });
 });

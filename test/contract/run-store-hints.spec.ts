@@ -198,3 +198,18 @@ describe('a notice', () => {
     expect(await ledger.inputs(session)).toEqual([]);
   });
 });
+
+it('a write that is repeated while the first one is under way counts what it consumed once', async () => {
+  const session = await ledger.newSession();
+  for (const name of ['one', 'two']) await ledger.store.notify(alice, session, name, {});
+  const { lease, signals } = (await ledger.claimOf(session))!;
+  const consumed = signals.slice(0, 1).map((signal) => signal.id);
+  const outcomes = await ledger.inTurn(
+    session,
+    () => ledger.store.release(lease, 1, consumed),
+    () => ledger.other.release(lease, 1, consumed),
+  );
+  expect(outcomes).toEqual([{ outcome: 'pending' }, { outcome: 'pending' }]);
+  expect(await ledger.row(session)).toMatchObject({ signals: 1, lease_owner: 'n9' });
+  expect((await ledger.store.next(lease))?.signals).toEqual(signals.slice(1));
+});

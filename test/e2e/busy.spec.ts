@@ -118,7 +118,9 @@ describe('a message to a session', () => {
         session_id: talk.session_id,
         run_id: expect.any(String),
         ...(stops ? { stopped_run_id: first } : {}),
-        ...(state === 'parked' && !stops ? { blocked_by: { run_id: first, status: 'waiting', tool_call_ids } } : {}),
+        ...(state === 'parked' && !stops
+          ? { blocked_by: { run_id: first, status: 'waiting', tool_call_ids, approval_ids: [expect.any(String)] } }
+          : {}),
       });
     }
     if (!(stops && state === 'parked')) await before.go();

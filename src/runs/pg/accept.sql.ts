@@ -124,7 +124,10 @@ const OPEN_RUNS = `
 
 /** $1 tenant, $2 session: the run that keeps the session busy. */
 export const BLOCKING = `
-  SELECT id AS run_id, status, open_calls FROM (${OPEN_RUNS}) r
+  SELECT id AS run_id, status, open_calls, ARRAY(
+    SELECT a.id FROM approvals a
+    WHERE a.tenant_id = $1 AND a.session_id = $2 AND a.run_id = r.id AND a.status = 'pending' ORDER BY a.id)::text[] AS approval_ids
+  FROM (${OPEN_RUNS}) r
   ORDER BY array_position(ARRAY['running', 'waiting', 'queued'], status), id LIMIT 1`;
 
 /** $1 tenant, $2 session, $3 who, $4 how, $5 run or null for all of the session. The lease row is locked. */

@@ -25,11 +25,13 @@ export async function stop(
 
 /** The run that keeps a session busy. */
 export async function blocking(sql: Sql, { tenant_id }: Principal, sessionId: string): Promise<Blocking | null> {
-  const [row] = await sql.run<{ run_id: string; status: RunStatus; open_calls: OpenCall[] | null }>(
-    'run-blocking',
-    accept.BLOCKING,
-    [tenant_id, sessionId],
-  );
+  const [row] = await sql.run<{
+    run_id: string;
+    status: RunStatus;
+    open_calls: OpenCall[] | null;
+    approval_ids: string[];
+  }>('run-blocking', accept.BLOCKING, [tenant_id, sessionId]);
   if (!row) return null;
-  return { run_id: row.run_id, status: row.status, tool_call_ids: (row.open_calls ?? []).map((it) => it.tool_call_id) };
+  const { run_id, status, open_calls, approval_ids } = row;
+  return { run_id, status, tool_call_ids: (open_calls ?? []).map((it) => it.tool_call_id), approval_ids };
 }
