@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Msg } from '../../src/core/messages/message.js';
 import { type ApiClient, EventStream, UNASKED } from '../support/client.js';
 import { refusal } from '../support/crud.js';
@@ -33,8 +33,8 @@ async function open(session: Record<string, unknown> = UNASKED): Promise<void> {
 
 beforeEach(async () => {
   await open();
-  return () => stream.close();
 });
+afterEach(() => stream.close());
 
 const SCHEMA = {
   type: 'object',

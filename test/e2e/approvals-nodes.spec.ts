@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { reduce } from '../../src/core/events/reducer.js';
 import type { NodeProcess } from '../chaos/node-process.js';
 import { isTerminal, Site, Talk } from '../chaos/matrix-support.js';
@@ -28,8 +28,8 @@ afterAll(() => site.close());
 beforeEach(async () => {
   client = new ApiClient(one.url);
   talk = await Talk.open(one, { session: {} });
-  return () => talk.follower.close();
 });
+afterEach(() => talk.follower.close());
 
 const record = (tag: string, ms = 0): string => `/tool record ${JSON.stringify({ ms, tag })}`;
 

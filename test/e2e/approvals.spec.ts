@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ApiClient, EventStream } from '../support/client.js';
 import { refusal } from '../support/crud.js';
 import { eventually } from '../support/eventually.js';
@@ -30,8 +30,8 @@ beforeEach(async () => {
   client = rig.client('alice');
   ({ session_id } = await client.demoSession(undefined, { permission_rules: ASKED }));
   stream = await client.stream(session_id);
-  return () => stream.close();
 });
+afterEach(() => stream.close());
 
 /** A call that is covered by what an earlier one suggests is not asked about beside it: these are, each by its own rule. */
 const ASKED = ['read_notes', 'whoami'].map((tool_name) => ({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Principal } from '../../src/auth/principal.js';
 import { createApp } from '../../src/bootstrap.js';
@@ -39,8 +39,8 @@ beforeEach(async () => {
     permission_rules: [{ tool_name: 'calculator', rule_content: null, behavior: 'ask' }],
   }));
   stream = await client.stream(session_id);
-  return () => stream.close();
 });
+afterEach(() => stream.close());
 
 const tell = (hint: string, id?: string) => inbox.deliver(alice, session_id, { hint, source, ...(id && { id }) });
 
