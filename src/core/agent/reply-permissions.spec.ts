@@ -3,6 +3,7 @@ import { type PermissionContext, permissionContext, withRules } from '../permiss
 import { asking, one, rule, scene, suggestion } from '../testing/permission-scene.js';
 import { outcomes } from '../testing/played-reply.js';
 import { request } from '../testing/reply-harness.js';
+import { looseJson } from './loose-json.js';
 import { ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
 
 describe('a call that must be asked about', () => {
@@ -32,6 +33,14 @@ describe('a call that must be asked about', () => {
     await played.play();
     expect(played.named('REQUIRE_USER_CONFIRM').map((call) => call.id)).toEqual(['a', 'b']);
     expect(new Set([played.approvalId('a'), played.approvalId('b')]).size).toBe(2);
+  });
+
+  it('shows the input that would run, when it was written loosely', async () => {
+    const { played, log } = scene(toolCall('a', 'write', '{n: 1,}'));
+    await played.play([], { repairJson: looseJson });
+    expect(played.call('a')).toMatchObject({ input: '{n: 1,}', metadata: { approval: { input: '{"n":1}' } } });
+    await played.play([played.confirm({ id: 'a', confirmed: true })], { repairJson: looseJson });
+    expect(log).toEqual(['a {"n":1}']);
   });
 
   it('suggests nothing when a rule has it asked', async () => {

@@ -62,6 +62,7 @@ async function* work(ctx: ReplyContext): Events {
     ctx.throwIfLeaving();
     const end = endOf(ctx, iter);
     if (end !== null) {
+      ctx.resting = true;
       for (const body of end) yield ctx.emit(body);
       return;
     }
