@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { permissionContext, withRules } from '../permissions/permission-context.js';
-import { looseJson } from './loose-json.js';
 import { asking, one, rule, scene, suggestion } from '../testing/permission-scene.js';
 import { outcomes } from '../testing/played-reply.js';
 import { toolCall } from '../testing/scripted-model.js';
@@ -72,7 +71,7 @@ describe('an external call', () => {
 
   it('whose input was written loosely is handed out as it was judged, and is on record so', async () => {
     const { played } = scene(toolCall('a', 'hand', "{x: 'y',}"), permissionContext('bypass'));
-    await played.play([], { repairJson: looseJson });
+    await played.play();
     expect(played.named('REQUIRE_EXTERNAL_EXECUTION')).toMatchObject([{ id: 'a', input: '{"x":"y"}' }]);
     expect(played.call('a').input).toBe('{"x":"y"}');
     await played.play([played.external('a')]);

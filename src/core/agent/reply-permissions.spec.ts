@@ -3,7 +3,6 @@ import { type PermissionContext, permissionContext, withRules } from '../permiss
 import { asking, one, rule, scene, suggestion } from '../testing/permission-scene.js';
 import { outcomes } from '../testing/played-reply.js';
 import { request } from '../testing/reply-harness.js';
-import { looseJson } from './loose-json.js';
 import { ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
 
 describe('a call that must be asked about', () => {
@@ -37,9 +36,9 @@ describe('a call that must be asked about', () => {
 
   it('shows the input that would run, when it was written loosely', async () => {
     const { played, log } = scene(toolCall('a', 'write', '{n: 1,}'));
-    await played.play([], { repairJson: looseJson });
+    await played.play();
     expect(played.call('a')).toMatchObject({ input: '{n: 1,}', metadata: { approval: { input: '{"n":1}' } } });
-    await played.play([played.confirm({ id: 'a', confirmed: true })], { repairJson: looseJson });
+    await played.play([played.confirm({ id: 'a', confirmed: true })]);
     expect(log).toEqual(['a {"n":1}']);
   });
 
