@@ -27,7 +27,7 @@ export async function* act(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, 
   const { runs, asks, handOuts } = planOf(ctx, await judgeCalls(ctx, calls));
   yield* executeCalls(ctx, runs);
   ctx.throwIfAborted();
-  if (asks.length + handOuts.length > 0) ctx.parked = true;
+  if (asks.length + handOuts.length > 0) ctx.resting = true;
   if (asks.length > 0) yield ctx.emit({ type: 'REQUIRE_USER_CONFIRM', tool_calls: asks });
   if (handOuts.length > 0) yield ctx.emit({ type: 'REQUIRE_EXTERNAL_EXECUTION', tool_calls: handOuts });
 }
@@ -50,7 +50,8 @@ function planOf(ctx: ReplyContext, judged: readonly Judged[]): Plan {
         isAsking = true;
         break;
       case 'hand_out':
-        if (mayGo(call, verdict.tool)) plan.handOuts.push(structuredClone(call));
+        if (mayGo(call, verdict.tool))
+          plan.handOuts.push({ ...structuredClone(call), input: verdict.mended ?? call.input });
         break;
       case 'run':
         if (mayGo(call, verdict.tool)) plan.runs.push(new CallRun(ctx, call, verdict));

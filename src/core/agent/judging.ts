@@ -15,12 +15,12 @@ import { parseToolInput } from './toolkit.js';
 const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
 
 /**
- * What becomes of a call. `wait`: somebody outside was asked already. `ask`: somebody is to be asked; `mended` is the input that would run,
- * where the model wrote it faultily, `covered` that the answer to an earlier call is to be waited for first.
+ * What becomes of a call. `wait`: somebody outside was asked already. `ask`: somebody is to be asked; `mended` is the input that would run
+ * or be handed out, where the model wrote it faultily, `covered` that the answer to an earlier call is to be waited for first.
  */
 export type Verdict =
   | { readonly kind: 'run'; readonly tool: ServiceTool; readonly input: unknown }
-  | { readonly kind: 'hand_out'; readonly tool: ExternalTool }
+  | { readonly kind: 'hand_out'; readonly tool: ExternalTool; readonly mended: string | null }
   | { readonly kind: 'refuse'; readonly state: 'error' | 'denied'; readonly text: string }
   | {
       readonly kind: 'ask';
@@ -64,6 +64,7 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
   }
   const parsed = parseToolInput(tool, call.input, looseJson);
   if (!parsed.ok) return refused(parsed.message);
+  const mended = parsed.repaired ? JSON.stringify(parsed.input) : null;
   const scope = { call, tool, input: parsed.input };
   const decision = await decide(ctx, scope);
   switch (decision.behavior) {
@@ -73,11 +74,11 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
       // Whoever allowed the call has answered this very question.
       if (call.state === 'allowed') break;
       asked.push({ id: call.id, facts: factsOf(tool), input: parsed.input, decision });
-      return { kind: 'ask', decision, mended: parsed.repaired ? JSON.stringify(parsed.input) : null, covered: false };
+      return { kind: 'ask', decision, mended, covered: false };
     case 'allow':
       break;
   }
-  return tool.is_external === true ? { kind: 'hand_out', tool } : { kind: 'run', tool, input: parsed.input };
+  return tool.is_external === true ? { kind: 'hand_out', tool, mended } : { kind: 'run', tool, input: parsed.input };
 }
 
 async function decide(ctx: ReplyContext, scope: Omit<ToolCallScope, 'reply'>): Promise<PermissionDecision> {

@@ -44,8 +44,8 @@ export class ReplyContext {
   modelCall: OpenModelCall | null = null;
   /** The last model turn said something and called nothing. */
   answered = false;
-  /** Somebody outside was asked; whoever goes on starts the reply again. */
-  parked = false;
+  /** Nothing more is said of this stretch but its end: somebody outside was asked, or the iterations are over. */
+  resting = false;
   /** Blocks of the running model call that are not closed, in the order of their start. */
   readonly openBlocks = new Map<string, OpenBlock>();
   private readonly controller = new AbortController();

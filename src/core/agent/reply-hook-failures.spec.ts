@@ -7,7 +7,7 @@ import { outcomes, PlayedReply, whenApplied } from '../testing/played-reply.js';
 import { request, tool } from '../testing/reply-harness.js';
 import { finish, ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
 import { SupervisedRun } from '../testing/supervised-run.js';
-import type { AgentMiddleware } from './middleware.js';
+import type { AgentMiddleware, Events } from './middleware.js';
 import { ReplyLimit } from './reply-context.js';
 import type { ReplyRequest } from './reply-request.js';
 import { runReply } from './reply.js';
@@ -151,6 +151,31 @@ describe('a hook that does not go inside', () => {
   });
 });
 
+describe('a hook that goes inside twice', () => {
+  async function* twice(_scope: unknown, next: () => Events): Events {
+    yield* next();
+    yield* next();
+  }
+
+  it('makes another model turn when the first one called nothing', async () => {
+    const { played, model } = scene({ onReasoning: twice }, { scripts: [done, done] });
+    expect((await played.play()).at(-1)).toBe('REPLY_END completed');
+    expect(model.calls).toHaveLength(2);
+  });
+
+  it('fails the reply when calls of the first turn are open', async () => {
+    const { played, errors } = scene({ onReasoning: twice });
+    expect((await played.play()).at(-1)).toBe('REPLY_END error internal');
+    expect(errors).toHaveLength(1);
+  });
+
+  it('changes nothing of a reply that is over', async () => {
+    const { played, errors } = scene({ onReply: twice });
+    expect((await played.play()).at(-1)).toBe('REPLY_END completed');
+    expect(errors).toHaveLength(1);
+  });
+});
+
 describe('a hook that leaves what is inside', () => {
   const until = (type: AgentEvent['type']): Hooks['onReply'] =>
     async function* (_scope, next) {
@@ -173,6 +198,11 @@ describe('a hook that leaves what is inside', () => {
       expect((await played.play()).at(-1)).toBe('REPLY_END error internal');
     },
   );
+
+  it('when its turns are over fails the reply', async () => {
+    const { played } = scene({ onReply: until('EXCEED_MAX_ITERS') }, { max_iters: 1 });
+    expect((await played.play()).slice(-2)).toEqual(['EXCEED_MAX_ITERS', 'REPLY_END error internal']);
+  });
 
   it('in the middle of a model call fails the reply', async () => {
     const { played } = scene({ onReasoning: until('TOOL_CALL_START') });

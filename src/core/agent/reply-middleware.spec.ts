@@ -228,13 +228,23 @@ describe('hints and events of our own', () => {
       },
     ],
     [
+      'a hint when the turns are over',
+      async function* (scope, next) {
+        for await (const event of next()) {
+          yield event;
+          if (event.type === 'EXCEED_MAX_ITERS') yield scope.custom('fine', {});
+          if (event.type === 'EXCEED_MAX_ITERS') yield scope.hint('x', source);
+        }
+      },
+    ],
+    [
       'an event of the service',
       async function* (scope) {
         yield scope.custom('reply_rewound', { reply_id: 'r', keep_block_ids: [] });
       },
     ],
   ])('refuse %s', async (_what, onReply) => {
-    const { played } = scene([{ onReply }]);
+    const { played } = scene([{ onReply }], [oneCall], { max_iters: 1 });
     expect((await played.play()).at(-1)).toBe('REPLY_END error internal');
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { withRules } from '../permissions/permission-context.js';
+import { permissionContext, withRules } from '../permissions/permission-context.js';
 import { asking, one, rule, scene, suggestion } from '../testing/permission-scene.js';
 import { outcomes } from '../testing/played-reply.js';
 import { toolCall } from '../testing/scripted-model.js';
@@ -67,6 +67,15 @@ describe('an external call', () => {
     expect(played.named('REQUIRE_EXTERNAL_EXECUTION')).toMatchObject([{ id: 'a', input: '{"x":1}' }]);
     expect(played.call('a').state).toBe('submitted');
     expect((await played.play([played.external('a')])).at(-1)).toBe('REPLY_END completed');
+  });
+
+  it('whose input was written loosely is handed out as it was judged, and is on record so', async () => {
+    const { played } = scene(toolCall('a', 'hand', "{x: 'y',}"), permissionContext('bypass'));
+    await played.play();
+    expect(played.named('REQUIRE_EXTERNAL_EXECUTION')).toMatchObject([{ id: 'a', input: '{"x":"y"}' }]);
+    expect(played.call('a').input).toBe('{"x":"y"}');
+    await played.play([played.external('a')]);
+    expect(played.msg.finished_reason).toBe('completed');
   });
 
   it('is not handed out when it is declined', async () => {

@@ -34,6 +34,14 @@ describe('a call that must be asked about', () => {
     expect(new Set([played.approvalId('a'), played.approvalId('b')]).size).toBe(2);
   });
 
+  it('shows the input that would run, when it was written loosely', async () => {
+    const { played, log } = scene(toolCall('a', 'write', '{n: 1,}'));
+    await played.play();
+    expect(played.call('a')).toMatchObject({ input: '{n: 1,}', metadata: { approval: { input: '{"n":1}' } } });
+    await played.play([played.confirm({ id: 'a', confirmed: true })]);
+    expect(log).toEqual(['a {"n":1}']);
+  });
+
   it('suggests nothing when a rule has it asked', async () => {
     const { played } = scene(toolCall('a', 'read'), withRules(asking, [rule('ask', 'read')]));
     await played.play();

@@ -10,7 +10,7 @@ interface Source {
   readonly reply: ReplyReducer;
   readonly signal: AbortSignal;
   readonly modelCall: object | null;
-  readonly parked: boolean;
+  readonly resting: boolean;
   emit(body: EventBody): AgentEvent;
   custom(name: string, value: Record<string, unknown>): AgentEvent;
 }
@@ -27,7 +27,7 @@ export function scopeOf(source: Source): ReplyScope {
     state,
     msg: source.reply.msg,
     hint: (text, from) => {
-      if (source.modelCall !== null || source.parked || source.reply.msg.finished_at !== null) {
+      if (source.modelCall !== null || source.resting || source.reply.msg.finished_at !== null) {
         throw new Error('A hint stands outside of model calls, while the reply works.');
       }
       return source.emit({

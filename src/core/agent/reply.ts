@@ -51,6 +51,7 @@ function worked(ctx: ReplyContext): Events {
 }
 
 async function* work(ctx: ReplyContext): Events {
+  if (ctx.resting) throw new Error('A hook began the work of a reply twice.');
   const { start_iter = 0 } = ctx.request;
   ctx.answered = endsWithAnswer(ctx.reply.msg);
   for (let iter = start_iter; ; iter += 1) {
@@ -62,6 +63,7 @@ async function* work(ctx: ReplyContext): Events {
     ctx.throwIfLeaving();
     const end = endOf(ctx, iter);
     if (end !== null) {
+      ctx.resting = true;
       for (const body of end) yield ctx.emit(body);
       return;
     }
@@ -82,7 +84,8 @@ async function* endLeft(ctx: ReplyContext): Events {
   const isQuiet = ctx.modelCall === null && !open.some(isWorking);
   if (isQuiet && open.some(({ state }) => state === 'asking' || state === 'submitted')) return;
   ctx.throwIfLeaving();
-  if (!isQuiet || open.length > 0 || structured !== undefined) throw new Error('A hook left the reply before its end.');
+  const isDone = isQuiet && open.length === 0 && !ctx.resting && structured === undefined;
+  if (!isDone) throw new Error('A hook left the reply before its end.');
   yield ctx.emit({ type: 'REPLY_END', session_id, finished_reason: 'completed', error: null });
 }
 
@@ -96,6 +99,9 @@ function reasoned(ctx: ReplyContext, iter: number): Events {
 }
 
 async function* reason(ctx: ReplyContext, iter: number): Events {
+  if (ctx.modelCall !== null || ctx.unresolvedCalls().length > 0) {
+    throw new Error('A hook began a model turn before the last one was acted on.');
+  }
   yield* modelTurn(ctx, yield* prepareTurn(ctx, iter));
 }
 

@@ -195,6 +195,14 @@ describe('SupervisedReply', () => {
     run.check();
   });
 
+  it('ends a reply that is stopped when its iterations are just over', async () => {
+    const run = new SupervisedRun(runReply, {}, { max_iters: 0 });
+    await run.take(2);
+    run.stop();
+    expect(await run.rest()).toEqual(['REPLY_START', 'EXCEED_MAX_ITERS', 'REPLY_END interrupted']);
+    checkGrammar(run.events, { complete: true });
+  });
+
   it('says nothing about a stop behind the end', async () => {
     const run = new Run(async function* (req) {
       yield say(req, START);

@@ -92,6 +92,7 @@ describe('accepted', () => {
       ],
     ],
     ['an interrupted parked reply', [...asked, stop, ...interrupt]],
+    ['a stop between EXCEED_MAX_ITERS and the end', [start, exceed, state, stop, make.replyEnd('interrupted')]],
     ['a failed parked reply', [...asked, make.resultStart(), make.resultEnd('error'), make.replyEnd('error')]],
     [
       'a resumed reply that parks again',
@@ -171,7 +172,8 @@ describe('refused', () => {
     ['an end in a model call', [start, make.modelStart, make.replyEnd()], /a model call is open/],
     ['EXCEED_MAX_ITERS before the results', [...called, exceed], /no result yet/],
     ['something after EXCEED_MAX_ITERS', [start, exceed, make.modelStart], /only REPLY_END may follow/],
-    ['a custom event after EXCEED_MAX_ITERS', [start, exceed, state], /only REPLY_END may follow/],
+    ['a user message after EXCEED_MAX_ITERS', [start, exceed, user], /waits until no reply runs/],
+    ['a hint after EXCEED_MAX_ITERS', [start, exceed, make.hint()], /only REPLY_END may follow/],
     ['another reason after EXCEED_MAX_ITERS', [start, exceed, make.replyEnd()], /EXCEED_MAX_ITERS/],
     ['a question about an unknown call', [...called, make.confirm(call('x'))], /cannot be asked for/],
     ['a question about a done call', [...called, ...result, make.confirm(call('c'))], /cannot be asked for/],

@@ -49,7 +49,7 @@ export class GrammarChecker {
   }
 
   accept(event: AgentEvent): void {
-    if (this.exceeded && event.type !== 'REPLY_END' && !isWithdrawal(event)) {
+    if (this.exceeded && event.type !== 'REPLY_END' && event.type !== 'CUSTOM' && event.type !== 'USER_INTERRUPT') {
       this.fail(event, 'only REPLY_END may follow EXCEED_MAX_ITERS');
     }
     if (event.type === 'CUSTOM') return this.custom(event);
@@ -144,8 +144,8 @@ export class GrammarChecker {
     this.exceeded = false;
     this.check(
       event,
-      !exceeded || event.finished_reason === 'exceed_max_iters',
-      'the reason after EXCEED_MAX_ITERS is that',
+      !exceeded || event.finished_reason !== 'completed',
+      'a reply is not completed after EXCEED_MAX_ITERS',
     );
     this.outside(event, reply);
     this.check(event, reply.unresolved === 0, 'a tool call has no result yet');
@@ -250,9 +250,6 @@ export class GrammarChecker {
     throw new GrammarError(event.type, reason);
   }
 }
-
-const isWithdrawal = (event: AgentEvent): boolean =>
-  event.type === 'CUSTOM' && (event.name === 'reply_rewound' || event.name === 'reply_removed');
 
 /** Throws GrammarError on the first event that is out of order, and, with `complete`, when the sequence ends in the middle of a reply. */
 export function checkGrammar(events: Iterable<AgentEvent>, options: { complete?: boolean } = {}): void {

@@ -119,7 +119,10 @@ export class ReplyReducer {
           Object.assign(call, metadataOf(asked.metadata));
         });
       case 'REQUIRE_EXTERNAL_EXECUTION':
-        return this.eachCall(event.tool_calls, (call) => void (call.state = 'submitted'));
+        return this.eachCall(event.tool_calls, (call, submitted) => {
+          call.state = 'submitted';
+          call.input = submitted.input;
+        });
       case 'USER_CONFIRM_RESULT':
         return event.confirm_results.map((answer) => this.answer(answer)).every(Boolean);
       case 'EXTERNAL_EXECUTION_RESULT':

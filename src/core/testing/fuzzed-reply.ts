@@ -124,9 +124,9 @@ export class FuzzedReply {
       onToolsStarting: async () => this.write(),
     };
     let seen = 0;
+    this.hear();
     for await (const event of runReply(req)) {
       this.out(event);
-      if (event.type === 'REPLY_START') this.hear();
       seen += 1;
       if (this.watch.broken !== undefined) throw this.watch.broken;
       if (seen !== at || fault === null) continue;
@@ -195,7 +195,7 @@ export class FuzzedReply {
     return { ...given, confirmed: false, cause: chance.pick(['user', 'expired', 'message'] as const), comment: 'No.' };
   }
 
-  /** What was answered, as far as somebody was asked; the first answer to a call counts. */
+  /** What was answered, as far as somebody was asked; the first answer to a call counts. It is on record before the reply starts. */
   private hear(): void {
     for (const body of this.answers) {
       const done = new Set<string>();
@@ -209,6 +209,7 @@ export class FuzzedReply {
         if (execution_results.length > 0) this.say({ ...body, execution_results });
       }
     }
+    if (this.answers.length > 0) this.write();
   }
 
   private out(event: AgentEvent): void {

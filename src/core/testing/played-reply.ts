@@ -68,14 +68,14 @@ export class PlayedReply {
     return { type: 'EXTERNAL_EXECUTION_RESULT', execution_results: ids.map((id) => toolResult(id)) };
   }
 
-  /** One run; the answers come behind its start. Returns its outline. */
+  /** One run; the answers come before its start. Returns its outline. */
   async play(answers: readonly EventBody[] = [], change: Partial<ReplyRequest> = {}): Promise<string[]> {
     const req = { ...this.request, ...change, start_iter: this.turns };
     const from = this.events.length;
+    this.events.push(...answers.map((body) => say(req, body)));
     await collect(req, (event) => {
       this.events.push(event);
       if (event.type === 'MODEL_CALL_END' && event.finished_reason === 'completed') this.turns += 1;
-      if (event.type === 'REPLY_START') this.events.push(...answers.map((body) => say(req, body)));
     });
     this.check();
     return outline(this.events.slice(from));

@@ -104,7 +104,9 @@ describe('calculator', () => {
         fc.tuple(tie('tree'), fc.constantFrom('+', '-', '*'), tie('tree')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       ),
     }));
-    fc.assert(fc.property(tree, (text) => expect(evaluate(text)).toBe(shunt(text))));
+    // Zero has a sign in floating point, and is written without it.
+    const agrees = (text: string) => expect(evaluate(text) + 0).toBe(shunt(text));
+    fc.assert(fc.property(tree, agrees), { examples: [['((4 - 4) * (1 - 2))']] });
   });
 
   it('is a tool', async () => {
