@@ -11,7 +11,7 @@ import { ModelError } from '../core/models/chat-model.js';
 import { permissionContext } from '../core/permissions/permission-context.js';
 import type { ShellParser } from '../core/permissions/shell/shell-parser.js';
 import { jsonDiff } from './json-differ.js';
-import { newEventId } from '../platform/ids.js';
+import { newEventId, newId } from '../platform/ids.js';
 import type { Assembly } from './assembler.js';
 import { ModelCallLedger } from './model-call-ledger.js';
 import { ReplyLedger } from './reply-ledger.js';
@@ -108,7 +108,8 @@ export function prepareReply(
     handover: held.handover,
     onToolsStarting: (calls) =>
       onToolsStarting(calls.map(({ id, name }) => ({ tool_call_id: id, name, state: 'started', result: null }))),
-    newId: newEventId,
+    // In the order of their making, by which approvals are listed.
+    newId,
     clock: () => new Date(),
     onModelError: (error, attempt, will) => logger.warn({ err: error, attempt, will, ...names }, 'A model call failed'),
     onError: (error) => logger.error({ err: error, ...names }, 'A reply met an unexpected error'),
