@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { gptTokenizer, tokenCounterOf } from './gpt-tokenizer.js';
+import { BUILT_IN_CREDENTIAL_TYPES } from '../../credentials/types/built-in.js';
+import { FACTORS, gptTokenizer, tokenCounterOf } from './gpt-tokenizer.js';
 
 const count = (text: string): number => gptTokenizer.count(text);
 const lock = readFileSync(new URL('../../../package-lock.json', import.meta.url), 'utf8');
@@ -61,11 +62,14 @@ describe('gptTokenizer', () => {
     expect(performance.now() - start).toBeLessThan(1000);
   });
 
-  it('knows how much more other tokenizers count', () => {
+  it('knows how much more other tokenizers count, by types of credentials that there are', () => {
     const text = prose.slice(0, 2000);
-    expect(tokenCounterOf('openai').text(text)).toBe(count(text));
-    expect(tokenCounterOf('somebody').text(text)).toBeGreaterThan(count(text));
-    expect(tokenCounterOf('anthropic').text(text)).toBeGreaterThan(tokenCounterOf('somebody').text(text));
-    expect(tokenCounterOf('bedrock')).toBe(tokenCounterOf('anthropic'));
+    const tokens = (type: string) => tokenCounterOf(type).text(text);
+    expect(tokens('openai_credential')).toBe(count(text));
+    expect(tokens('somebody')).toBeGreaterThan(count(text));
+    expect(tokens('anthropic_credential')).toBeGreaterThan(tokens('somebody'));
+    expect(tokenCounterOf('bedrock_credential')).toBe(tokenCounterOf('anthropic_credential'));
+    const types = new Set(BUILT_IN_CREDENTIAL_TYPES.map(({ type }) => type));
+    for (const type of Object.keys(FACTORS)) expect(types).toContain(type);
   });
 });

@@ -15,8 +15,13 @@ const PLAIN = { allowedSpecial: new Set<string>(), disallowedSpecial: new Set<st
 
 setMergeCacheSize(REMEMBERED);
 
-/** Tokens of a provider's models per token of o200k_base: estimates on the safe side, for most providers publish no tokenizer. */
-const FACTORS: Readonly<Record<string, number>> = { openai: 1, azure_openai: 1, anthropic: 1.3, bedrock: 1.3 };
+/** Tokens of a model per token of o200k_base, by the type of its credential: on the safe side, for most providers publish no tokenizer. */
+export const FACTORS: Readonly<Record<string, number>> = {
+  openai_credential: 1,
+  azure_openai_credential: 1,
+  anthropic_credential: 1.3,
+  bedrock_credential: 1.3,
+};
 const OTHER_FACTOR = 1.15;
 
 /** The tokenizer of OpenAI's newer models, on a part of what it is given: whole texts would take it up to four seconds per megabyte. */
@@ -42,9 +47,9 @@ function countSlices(text: string, slices: number, step: number): number {
 
 const counters = new Map<number, TokenCounter>();
 
-/** Counts for the models of a provider; the same counter each time, so that nothing is counted twice. */
-export function tokenCounterOf(provider: string): TokenCounter {
-  const factor = FACTORS[provider] ?? OTHER_FACTOR;
+/** Counts for the models that a type of credential opens; the same counter each time, so that nothing is counted twice. */
+export function tokenCounterOf(credentialType: string): TokenCounter {
+  const factor = FACTORS[credentialType] ?? OTHER_FACTOR;
   let counter = counters.get(factor);
   if (counter === undefined) counters.set(factor, (counter = new TokenCounter(gptTokenizer, factor)));
   return counter;
