@@ -25,5 +25,9 @@ describe('reopen', () => {
   it('does not count one that was handed over between two attempts', () => {
     expect(turnsOf(rowsOf([]))).toBe(0);
     expect(turnsOf(rowsOf([call('a'), toolResult('a')], []))).toBe(1);
+    const at = '2026-11-21T10:00:00.000Z';
+    const hint = { type: 'hint' as const, id: 'h', hint: 'By the way', source: null, created_at: at, finished_at: at };
+    expect(turnsOf(rowsOf([call('a'), toolResult('a')], [hint]))).toBe(1);
+    expect(turnsOf(rowsOf([call('a'), toolResult('a')], [hint, call('b')]))).toBe(2);
   });
 });

@@ -109,8 +109,9 @@ const recordedIn = (rows: readonly MessageRow[]) => ({
   position: rows[0]?.position ?? 0,
 });
 
-/** A reply that was handed over between two attempts of a model call has the step on record in which the model said nothing yet. */
-const turnsIn = (rows: readonly MessageRow[]): number => rows.filter((row) => row.data.content.length > 0).length;
+/** A reply that was left before its model said anything may have the step on record already, with hints or without. */
+const turnsIn = (rows: readonly MessageRow[]): number =>
+  rows.filter((row) => row.data.content.some((block) => block.type !== 'hint')).length;
 
 function mayRepeat(toolkit: Toolkit, name: string): boolean {
   const tool = toolkit.get(name);

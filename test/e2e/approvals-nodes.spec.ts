@@ -20,7 +20,7 @@ let client: ApiClient;
 let talk: Talk;
 
 beforeAll(async () => {
-  site = await Site.open();
+  site = await Site.open({ AERIE_APPROVAL_SWEEP_SECONDS: '1' });
   [one, other] = await Promise.all([site.node(), site.node()]);
 }, 60_000);
 afterAll(() => site.close());
@@ -111,6 +111,20 @@ describe('approvals over several nodes', () => {
     expect(messages.at(-1)?.content.at(-1)).toMatchObject({ ...asked, state: 'asking' });
     await decide(other, approval, { decision: 'reject' });
     await talk.ended(approval.run_id);
+  });
+
+  it('are turned down once, whichever node finds that nobody answered in time', async () => {
+    const tag = `late-${Date.now()}`;
+    const [approval] = await ask(tag);
+    if (!approval) throw new Error('nothing is asked');
+    await site.sql(`UPDATE approvals SET expires_at = now() WHERE id = '${approval.id}'`);
+    await talk.ended(approval.run_id);
+    const { body } = await decide(other, approval, { decision: 'approve' });
+    expect(body).toMatchObject({ error: { code: 'approval_closed', details: { status: 'expired' } } });
+    expect(await ran(tag)).toBe(0);
+    const answers = talk.follower.seen.filter(({ event }) => event.type === 'USER_CONFIRM_RESULT');
+    expect(answers).toMatchObject([{ event: { confirm_results: [{ confirmed: false, cause: 'expired' }] } }]);
+    expect(await talk.settle()).toEqual(['completed', 'completed']);
   });
 
   it('survive all nodes: what is approved after that runs once', async () => {
