@@ -48,6 +48,7 @@ export interface Equipment {
 @Injectable()
 export class ToolsService implements OnModuleInit {
   private readonly builtIn: readonly Tool[];
+  private readonly plain: Toolkit;
   private parser: ShellParser | undefined;
 
   constructor(
@@ -56,7 +57,8 @@ export class ToolsService implements OnModuleInit {
   ) {
     const { groups } = options;
     const choice = groups.length > 0 ? [resetToolsTool(groups)] : [];
-    this.builtIn = [currentTimeTool(), calculatorTool, ...planningTools(), ...choice];
+    this.builtIn = [currentTimeTool(), calculatorTool, ...planningTools(), readOffloadedTool, ...choice];
+    this.plain = new Toolkit(this.builtIn, { groups });
   }
 
   /** Loaded before the service takes calls: commands are judged without waiting. */
@@ -74,8 +76,9 @@ export class ToolsService implements OnModuleInit {
     const { tools, middleware, groups } = this.options;
     const [more, layers] = await Promise.all([gather(tools, request), gather(middleware, request)]);
     const offload = this.offloads.of(request.principal, request.session_id);
-    const all = [...this.builtIn, readOffloadedTool(offload), ...more];
-    return { toolkit: new Toolkit(all, { groups, disabled }), middleware: layers, offload };
+    const isPlain = more.length === 0 && disabled.length === 0;
+    const toolkit = isPlain ? this.plain : new Toolkit([...this.builtIn, ...more], { groups, disabled });
+    return { toolkit, middleware: layers, offload };
   }
 }
 

@@ -113,8 +113,9 @@ export class CallRun {
 
   private output(tool: ServiceTool, input: unknown): AsyncIterable<ToolChunk> {
     const { ctx, call, controller, hooks } = this;
+    const { state, window } = ctx.request;
     ctx.signal.addEventListener('abort', this.onAbort, { once: true });
-    const context = { tool_call_id: call.id, signal: controller.signal, state: ctx.request.state };
+    const context = { tool_call_id: call.id, signal: controller.signal, state, offload: window.offload };
     if (hooks.length === 0) return tool.run(input, context);
     const core = (given: unknown = input): AsyncIterable<ToolChunk> => this.heard(() => tool.run(given, context));
     const scope = { reply: ctx.hooks.scope, call, tool, input };

@@ -1,3 +1,4 @@
+import type { OffloadStore } from '../context/offload-store.js';
 import type { ToolSpec } from '../models/chat-model.js';
 import type { PermissionTarget } from '../permissions/tool-facts.js';
 import type { AgentState, SessionState } from '../state/session-state.js';
@@ -14,6 +15,8 @@ export interface ToolContext {
   readonly signal: AbortSignal;
   /** What the session remembers; a tool that changes it says `is_state_injected`. */
   readonly state: AgentState;
+  /** Where the session puts aside what its model has no room for; null when there is no such place. */
+  readonly offload: OffloadStore | null;
 }
 
 /** A refusal or failure a tool wants the model to read; anything else that is thrown is reported to the model in general words. */

@@ -1,5 +1,5 @@
 import { fitContext } from '../context/compress.js';
-import { lastSeen, RUNTIME_STATE, runtimeHint } from '../context/runtime-hint.js';
+import { lastSeen, RUNTIME_STATE, runtimeHint, STALE_MS } from '../context/runtime-hint.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import type { HintBlock } from '../messages/block.js';
 import { storable, storableJson } from '../messages/storable.js';
@@ -26,12 +26,12 @@ export async function* prepareTurn(ctx: ReplyContext, iter: number): AsyncGenera
   const offered = toolkit.offered(state.value);
   // Beyond its iterations the agent can do nothing but come to its answer.
   const tools = iter < request.max_iters ? offered : offered.filter((tool) => tool.name === STRUCTURED_OUTPUT_TOOL);
-  yield* fitContext(ctx, window, { system, tools });
   const view = () => window.view(state.value.window_context, history, reply.msg);
-  if (iter === 0) {
-    const text = runtimeState(ctx, { system, tools, messages: view() });
-    if (text !== null) yield hint(ctx, text, RUNTIME_STATE);
-  }
+  const { counter, trigger_tokens } = window;
+  const isRoomy = counter.isBelow(NEARLY_FULL * trigger_tokens, system, tools, view());
+  yield* fitContext(ctx, window, { system, tools }, isRoomy);
+  const text = iter === 0 ? runtimeState(ctx, { system, tools, messages: view() }, isRoomy) : null;
+  if (text !== null) yield hint(ctx, text, RUNTIME_STATE);
   return { system, tools, messages: view() };
 }
 
@@ -60,10 +60,14 @@ async function systemPrompt(ctx: ReplyContext): Promise<string> {
   return prompt;
 }
 
-function runtimeState({ request }: ReplyContext, { system, tools, messages }: Turn): string | null {
+function runtimeState({ request }: ReplyContext, { system, tools, messages }: Turn, isRoomy: boolean): string | null {
   const { window, state, clock, timezone = 'UTC' } = request;
   const { counter, trigger_tokens } = window;
-  const isRoomy = counter.isBelow(NEARLY_FULL * trigger_tokens, system, tools, messages);
+  const { tasks } = state.value.tasks_context;
+  // What began a moment ago has nothing to be reminded of: the conversation need not be searched.
+  const [first] = messages;
+  if (isRoomy && tasks.length === 0 && first && clock().getTime() - Date.parse(first.created_at) < STALE_MS)
+    return null;
   const tokens = isRoomy ? null : { used: counter.total(system, tools, messages), limit: trigger_tokens };
-  return runtimeHint(clock(), timezone, state.value.tasks_context.tasks, tokens, lastSeen(messages, PLANNING));
+  return runtimeHint(clock(), timezone, tasks, tokens, lastSeen(messages, PLANNING));
 }

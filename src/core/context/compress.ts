@@ -30,15 +30,20 @@ const FRAME = 100;
 
 /**
  * To be done before each model turn: images that are not shown any more are put aside, and when the view has grown beyond its share of the
- * window its older part is compressed.
+ * window its older part is compressed. `isRoomy`: it is known that it has not.
  */
-export async function* fitContext(ctx: ReplyContext, window: ContextWindow, overhead: Overhead): Events {
+export async function* fitContext(
+  ctx: ReplyContext,
+  window: ContextWindow,
+  overhead: Overhead,
+  isRoomy = false,
+): Events {
   const { state, history, reply } = ctx.request;
   const view = () => window.view(state.value.window_context, history, reply.msg);
   if (window.hidesImages(state.value.window_context, history, reply.msg)) {
     countOffloads(state, await ctx.race(() => keepImages(ctx, window)));
   }
-  if (window.isOver(overhead.system, overhead.tools, view())) yield* compressContext(ctx, window, overhead);
+  if (!isRoomy && window.isOver(overhead.system, overhead.tools, view())) yield* compressContext(ctx, window, overhead);
 }
 
 /**

@@ -7,7 +7,7 @@ export const RUNTIME_STATE = { label: 'System', sublabel: 'Runtime State' } as c
 const SOURCE = JSON.stringify(RUNTIME_STATE);
 
 /** How old what the model knows of the time may be. */
-const STALE_MS = 30 * 60_000;
+export const STALE_MS = 30 * 60_000;
 /** Share of the room below the trigger in which the model is told that it is running out. */
 const BUFFER_RATIO = 0.2;
 const MAX_TASKS_SHOWN = 50;

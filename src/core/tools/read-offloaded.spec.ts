@@ -5,7 +5,7 @@ import { AgentState } from '../state/session-state.js';
 import { MemoryOffloads } from '../testing/conversations.js';
 import { readOffloadedTool } from './read-offloaded.js';
 
-const context = { tool_call_id: 'c', signal: new AbortController().signal, state: new AgentState() };
+const base = { tool_call_id: 'c', signal: new AbortController().signal, state: new AgentState() };
 
 async function storeOf(content: string | Uint8Array, kind: 'tool_result' | 'data' = 'tool_result') {
   const store = new MemoryOffloads();
@@ -15,13 +15,14 @@ async function storeOf(content: string | Uint8Array, kind: 'tool_result' | 'data
     media_type: kind === 'data' ? 'image/png' : 'text/plain',
     content,
   });
-  const tool = readOffloadedTool(store);
+  const context = { ...base, offload: store };
   const read = async (input: Record<string, unknown> = {}): Promise<string> => {
     let said = '';
-    for await (const chunk of tool.run({ path, ...input }, context)) if (chunk.type === 'text') said += chunk.text;
+    for await (const chunk of readOffloadedTool.run({ path, ...input }, context))
+      if (chunk.type === 'text') said += chunk.text;
     return said;
   };
-  return { read, tool, path };
+  return { read, path };
 }
 
 describe('read_offloaded', () => {
@@ -32,10 +33,10 @@ describe('read_offloaded', () => {
   });
 
   it('gives a bounded piece of a long text', async () => {
-    const { read, tool } = await storeOf('x'.repeat(100_000));
+    const { read } = await storeOf('x'.repeat(100_000));
     expect((await read()).length).toBeLessThan(20_100);
-    expect(parseToolInput(tool, '{"path": "p", "limit": 50001}').ok).toBe(false);
-    expect(parseToolInput(tool, '{"path": "p", "offset": -1}').ok).toBe(false);
+    expect(parseToolInput(readOffloadedTool, '{"path": "p", "limit": 50001}').ok).toBe(false);
+    expect(parseToolInput(readOffloadedTool, '{"path": "p", "offset": -1}').ok).toBe(false);
   });
 
   it('tells the model what it cannot read', async () => {

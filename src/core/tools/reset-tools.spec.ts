@@ -12,7 +12,7 @@ const tool = resetToolsTool(GROUPS);
 
 async function reset(state: AgentState, input: object): Promise<string> {
   let text = '';
-  const context = { tool_call_id: 'c', signal: new AbortController().signal, state };
+  const context = { tool_call_id: 'c', signal: new AbortController().signal, state, offload: null };
   for await (const chunk of tool.run(input, context)) if (chunk.type === 'text') text += chunk.text;
   return text;
 }

@@ -9,7 +9,7 @@ import { evaluate } from './expression.js';
 
 async function output(tool: ServiceTool, input: unknown): Promise<string> {
   let text = '';
-  const context = { tool_call_id: 'c', signal: new AbortController().signal, state: new AgentState() };
+  const context = { tool_call_id: 'c', signal: new AbortController().signal, state: new AgentState(), offload: null };
   for await (const chunk of tool.run(input, context)) if (chunk.type === 'text') text += chunk.text;
   return text;
 }

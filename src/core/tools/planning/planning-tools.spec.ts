@@ -18,7 +18,7 @@ async function call(state: AgentState, name: string, input: object = {}): Promis
   const parsed = parseToolInput(tool, JSON.stringify(input));
   if (!parsed.ok) throw new Error(parsed.message);
   let text = '';
-  const context = { tool_call_id: 'c', signal: new AbortController().signal, state };
+  const context = { tool_call_id: 'c', signal: new AbortController().signal, state, offload: null };
   for await (const chunk of tool.run(parsed.input, context)) if (chunk.type === 'text') text += chunk.text;
   return text;
 }
