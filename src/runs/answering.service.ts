@@ -1,7 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { type ApprovalRecord, ApprovalStore } from '../approvals/approval.store.js';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
-import { looseJson } from '../core/agent/loose-json.js';
 import { factsOf } from '../core/agent/tool-facts-of.js';
 import { parseToolInput } from '../core/agent/toolkit.js';
 import type { HintBlock, PermissionRule, ToolResultBlock } from '../core/messages/block.js';
@@ -174,7 +173,7 @@ function judge(
     ...(input !== null && { edited_input: input }),
     rules,
   };
-  const parse = (text: string) => parseToolInput(tool, text, looseJson);
+  const parse = (text: string) => parseToolInput(tool, text);
   const call = { name: tool_name, input: asked };
   const applied = applyConfirmation(call, confirmation, factsOf(tool), permissions, parse, shellParser);
   if (!applied.ok) throw refused(tool_call_id, applied.code, applied.message);
