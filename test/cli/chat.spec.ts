@@ -86,6 +86,27 @@ describe('npm run chat', () => {
     expect(unknown.code).toBe(1);
   });
 
+  it('asks whether a call may run, and tells the service', async () => {
+    const client = rig.client('asked');
+    const { agent_id } = await client.demoSession('careful', {
+      permission_rules: [{ tool_name: 'calculator', behavior: 'ask' }],
+    });
+    const chat = start(['--agent', agent_id, '--session', 'careful'], 'asked');
+    const question = (expression: string) => `Allow calculator {"expression":"${expression}"}? [y/N]`;
+    chat.type('/tool calculator {"expression":"6*7"}');
+    await chat.says(question('6*7'));
+    chat.type('y');
+    await chat.says('Done: calculator -> 42');
+    chat.type('/tool calculator {"expression":"1+1"}\n');
+    await chat.says(question('1+1'));
+    chat.type('n');
+    await chat.says('The user declined this tool call.');
+    chat.type('/exit');
+    expect(await chat.exited).toBe(0);
+    const { approvals } = await client.ok<{ approvals: { status: string }[] }>('GET', '/approvals');
+    expect(approvals.map(({ status }) => status)).toEqual(['rejected', 'approved']);
+  });
+
   it('takes one message after the other from its input', async () => {
     const chat = start([], 'talker');
     for (const line of ['One', '', '/new', 'Two', '/exit', 'Never']) chat.type(line);
