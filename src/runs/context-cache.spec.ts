@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Msg } from '../core/messages/message.js';
 import { userMessage } from '../core/testing/event-builders.js';
 import { ContextCache } from './context-cache.js';
 
-const talk = (from: number, to: number) =>
+const talk = (from: number, to: number): Msg[] =>
   Array.from({ length: to - from }, (_, n) => ({
     ...userMessage(`m${from + n}`),
-    role: (from + n) % 2 === 0 ? ('user' as const) : ('assistant' as const),
+    role: (from + n) % 2 === 0 ? 'user' : 'assistant',
   }));
 
 const cache = new ContextCache(8);
