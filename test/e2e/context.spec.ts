@@ -188,6 +188,11 @@ describe('what a provider is sent', () => {
   beforeAll(async () => {
     mock.on({ userMessage: /^forbidden$/ }, { error: { message: 'no' }, status: 403 });
     mock.on({ userMessage: 'again', sequenceIndex: 0 }, { error: { message: 'roles must alternate' }, status: 400 });
+    const overflow = {
+      message: "This model's maximum context length is 8192 tokens.",
+      code: 'context_length_exceeded',
+    };
+    mock.on({ userMessage: 'too much', sequenceIndex: 0 }, { error: overflow, status: 400 });
     mock.onMessage(/./, { content: 'pong' });
     await mock.start();
   });
@@ -231,6 +236,17 @@ describe('what a provider is sent', () => {
       { outcome: 'failed', error_type: 'invalid_request' },
       { outcome: 'completed', error_type: null },
     ]);
+  });
+
+  it('is compressed when it turns out to be more than the model takes', async () => {
+    await openSession();
+    await reply(LONG);
+    expect(wordsOf(await reply('too much'))).toBe('pong');
+    const sizes = sent().map((messages) => JSON.stringify(messages).length);
+    expect(sizes).toHaveLength(4);
+    expect(sizes[3]).toBeLessThan((sizes[1] ?? 0) / 2);
+    expect((await stateOf()).window_context).toMatchObject({ compressions: 1 });
+    expect(wordsOf(await reply('go on'))).toBe('pong');
   });
 
   it('begins each time with what it was sent before', async () => {

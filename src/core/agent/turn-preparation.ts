@@ -1,4 +1,4 @@
-import { fitContext } from '../context/compress.js';
+import { compressContext, fitContext } from '../context/compress.js';
 import { lastSeen, RUNTIME_STATE, runtimeHint, STALE_MS } from '../context/runtime-hint.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import type { HintBlock } from '../messages/block.js';
@@ -38,6 +38,16 @@ export async function* prepareTurn(ctx: ReplyContext, iter: number): AsyncGenera
   const text = isBegin ? runtimeState(ctx, { system, tools, messages: view() }, isRoomy) : null;
   if (text !== null) yield hint(ctx, text, RUNTIME_STATE);
   return { system, tools, messages: view() };
+}
+
+/** The turn for a model that takes less than was thought: what it was told is more than its window. Null when nothing of it may go. */
+export async function* shortenTurn(ctx: ReplyContext, turn: Turn): AsyncGenerator<AgentEvent, Turn | null, void> {
+  const { state, window, history, reply } = ctx.request;
+  const { system, tools, messages } = turn;
+  const { compressions } = state.value.window_context;
+  yield* compressContext(ctx, window.within(window.counter.total(system, tools, messages)), { system, tools });
+  if (state.value.window_context.compressions === compressions) return null;
+  return { system, tools, messages: window.view(state.value.window_context, history, reply.msg) };
 }
 
 async function* heard(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {
