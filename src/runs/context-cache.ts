@@ -1,4 +1,5 @@
 import type { Msg } from '../core/messages/message.js';
+import { type Cut, startIn } from '../core/context/window-view.js';
 import type { Lease } from './run.store.js';
 
 interface Entry {
@@ -8,6 +9,7 @@ interface Entry {
 }
 
 const MAX_SESSIONS = 2000;
+const KEPT = 0.75;
 
 /**
  * The conversations this node worked on last. An entry holds only while nobody else has held the session since: the next token must be
@@ -38,10 +40,14 @@ export class ContextCache {
     if (oldest !== undefined) this.entries.delete(oldest);
   }
 
-  /** The newest messages of a conversation, beginning with a user's. */
-  window(messages: Msg[]): Msg[] {
-    if (messages.length <= this.maxMessages) return messages;
-    const newest = messages.slice(-this.maxMessages);
+  /**
+   * What later replies may be shown of a conversation: the messages from `from` on. Of more than the bound a quarter goes at once, so that what
+   * models are shown does not begin anew with every reply; it begins with a user's message.
+   */
+  window(messages: readonly Msg[], from: Cut | null): Msg[] {
+    const seen = from === null ? [...messages] : messages.slice(startIn(messages, from, ''));
+    if (seen.length <= this.maxMessages) return seen;
+    const newest = seen.slice(-Math.ceil(this.maxMessages * KEPT));
     const start = newest.findIndex((message) => message.role === 'user');
     return start > 0 ? newest.slice(start) : newest;
   }

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Principal } from '../auth/principal.js';
 import { Toolkit } from '../core/agent/toolkit.js';
+import type { Cut } from '../core/context/window-view.js';
 import type { Msg } from '../core/messages/message.js';
 import { ModelError } from '../core/models/chat-model.js';
 import { isAway, isRefused } from '../platform/database/failures.js';
 import { newId } from '../platform/ids.js';
+import { storedState } from '../sessions/stored-state.js';
 import type { Assembly } from './assembler.js';
 import type { EventWriter } from './event-writer.js';
 import { type HeldSession, LeaseLost } from './held-session.js';
@@ -64,10 +66,10 @@ export class Drain implements Stretch {
     if (!this.concluded) held.lose();
   }
 
-  conclude(reply: Msg | null, history: readonly Msg[], released: boolean): void {
+  conclude(reply: Msg | null, history: readonly Msg[], from: Cut | null, released: boolean): void {
     const { contexts } = this.resources;
     this.concluded = true;
-    this.context = contexts.window(reply ? [...history, reply] : [...history]);
+    this.context = contexts.window(reply ? [...history, reply] : history, from);
     if (released) contexts.put(this.held.lease, this.writer.last_seq, this.context);
   }
 
@@ -119,7 +121,7 @@ export class Drain implements Stretch {
     const before = run.last_seq - run.messages.length;
     for (const message of run.messages) this.writer.emit(userMessage(message, run.run_id));
     const known = this.context ?? this.resources.contexts.take(this.held.lease, before);
-    const history = known ? [...known, ...run.messages] : await this.load(principal);
+    const history = known ? [...known, ...run.messages] : await this.load(principal, run);
     const assembled = assembly ? { assembly, failure: undefined } : await this.assemble(principal);
     return { ...assembled, history, reopened: null };
   }
@@ -132,7 +134,7 @@ export class Drain implements Stretch {
       this.persist(() => resources.store.steps(held.lease, run.reply_id)),
       this.assemble(principal),
     ]);
-    const transcript = await this.load(principal);
+    const transcript = await this.load(principal, run);
     // Whoever holds the session now has its steps; what was read here may be nothing.
     if (held.lost) throw new LeaseLost('the lease of the session is gone');
     // Without its tools nobody can say which of the started calls may be run again: the next holder looks.
@@ -150,10 +152,12 @@ export class Drain implements Stretch {
     };
   }
 
-  private async load(principal: Principal): Promise<Msg[]> {
+  /** From where the model's view begins, or began before the run: that is restored when its reply is removed. */
+  private async load(principal: Principal, { state, state_before }: TakenRun): Promise<Msg[]> {
     const { sessions, config } = this.resources;
+    const from = storedState(state_before ?? state).window_context.from?.message_id;
     const page = await this.persist(() =>
-      sessions.messages(principal, this.held.session_id, config.runs.context_messages),
+      sessions.messages(principal, this.held.session_id, config.runs.context_messages, { from }),
     );
     return page?.messages ?? [];
   }

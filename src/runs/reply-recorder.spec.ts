@@ -46,6 +46,13 @@ describe('the steps of a reply', () => {
     expect(see(...text('b'))).toEqual([1, ['h2', 'h3', 'b']]);
   });
 
+  it('hold it also when the turn takes several model calls', () => {
+    const see = recording();
+    expect(see(hint('h1'), call, hint('h2'), call)).toEqual([0, ['h1', 'h2']]);
+    expect(see(call, ...text('a'))).toEqual([0, ['h1', 'h2', 'a']]);
+    expect(see(call, hint('h3'), call, call, ...text('b'))).toEqual([1, ['h3', 'b']]);
+  });
+
   it('that are on record are left as they are when the reply goes on with a hint', () => {
     const reply = ReplyReducer.blank('reply', 'a');
     recording(reply)(call, ...text('a'));

@@ -12,8 +12,6 @@ export class ReplyRecorder {
   position: number;
   private step: number;
   private from: number;
-  /** Whether the newest step has its model turn. */
-  private hasTurn: boolean;
 
   /** Steps already on record and their blocks are not written again. */
   constructor(
@@ -24,20 +22,17 @@ export class ReplyRecorder {
     this.step = recorded.steps;
     this.from = recorded.from;
     this.position = recorded.position;
-    this.hasTurn = reply.msg.content.length > recorded.from;
   }
 
   /** Looks at an event that was applied to the reply, before it is published. */
   see(event: AgentEvent): void {
     if (event.type !== 'MODEL_CALL_START' && event.type !== 'HINT_BLOCK') return;
-    const isHint = event.type === 'HINT_BLOCK';
-    const begin = this.reply.msg.content.length - (isHint ? 1 : 0);
-    if (this.hasTurn && begin > this.from) {
-      this.step++;
-      this.from = begin;
-      this.hasTurn = false;
-    }
-    if (!isHint) this.hasTurn = true;
+    const { content } = this.reply.msg;
+    const begin = content.length - (event.type === 'HINT_BLOCK' ? 1 : 0);
+    // Several model calls may come before a turn says something: attempts, and one that compresses the context.
+    if (!content.slice(this.from, begin).some(({ type }) => type !== 'hint')) return;
+    this.step++;
+    this.from = begin;
   }
 
   /** What is on record when the newest step is. */

@@ -196,7 +196,10 @@ export class ReplyRun {
       writer.release(end);
       for (const withdrawal of removed) writer.release(withdrawal);
       writer.keep_from = writer.last_seq;
-      this.stretch.conclude(removed.length > 0 ? null : reply.msg, history, written.outcome === 'released');
+      const isReleased = written.outcome === 'released';
+      // The state of before the run is restored with the reply's removal, and with it where the view begins.
+      if (removed.length > 0) this.stretch.conclude(null, history, null, isReleased);
+      else this.stretch.conclude(reply.msg, history, request.state.value.window_context.from, isReleased);
       return written;
     }
   }
@@ -236,7 +239,7 @@ export class ReplyRun {
       // With the calls that this write was to put on record.
       return new ReplyRun(this.stretch, { ...this.preparation, reopened: this.reopenedAsIs() }, ledger).play();
     }
-    if (written && written.outcome !== 'fenced') this.stretch.conclude(null, history, false);
+    if (written && written.outcome !== 'fenced') this.stretch.conclude(null, history, null, false);
     return written;
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from '@nestjs/common';
+import type { Cut } from '../core/context/window-view.js';
 import type { Msg } from '../core/messages/message.js';
 import type { Config } from '../platform/config/config.js';
 import type { SessionStore } from '../sessions/session.store.js';
@@ -26,8 +27,8 @@ export interface Stretch {
   lost: boolean;
   /** Tries a write again while the lease lasts; undefined when it ran out. */
   persist<T>(write: () => Promise<T>): Promise<T | undefined>;
-  /** A run is over, or parked, and on record. `reply` is what the conversation gained. */
-  conclude(reply: Msg | null, history: readonly Msg[], released: boolean): void;
+  /** A run is over, or parked, and on record. `reply` is what the conversation gained, `from` where its view begins by now. */
+  conclude(reply: Msg | null, history: readonly Msg[], from: Cut | null, released: boolean): void;
   /** Gives the session back before its work is done: the process goes. */
   handOver(run: TakenRun | null): Promise<void>;
 }

@@ -3,7 +3,8 @@ const COPIED = `m.tenant_id = src.tenant_id AND m.session_id = src.id AND m.posi
 
 /**
  * A copy of a session as it is committed at this moment. $1 tenant, $2 user, $3 session, $4 last message or null for all, $5 id, $6 external
- * id and $7 name of the copy, $8 a window context for one that begins at a message which is not copied. Gives no row when there is no such
+ * id and $7 name of the copy, $8 a window context for one that begins at a message which is not
+ * copied; what was put aside can still be read there. Gives no row when there is no such
  * session; else whether the message is `known` and the copy was `made`, and the rows of replies that have not ended: they are left out.
  * The copy numbers from where the session stands, with nothing of it in its log.
  */
@@ -27,7 +28,8 @@ export const FORK = `
     SELECT src.tenant_id, $5::uuid, src.user_id, src.agent_id, $6::text, jsonb_set(src.config, '{name}', to_jsonb($7::text)),
            CASE WHEN src.state #>> '{window_context,from,message_id}' IS NULL OR EXISTS (
              SELECT 1 FROM messages m WHERE ${COPIED} AND m.reply_id = src.state #>> '{window_context,from,message_id}')
-           THEN src.state ELSE jsonb_set(src.state, '{window_context}', $8::jsonb) END,
+           THEN src.state ELSE jsonb_set(src.state, '{window_context}',
+             $8::jsonb || jsonb_build_object('offloads', coalesce(src.state #> '{window_context,offloads}', '0'))) END,
            jsonb_build_object('session_id', src.id, 'message_id', src.last_id)
     FROM src WHERE $4::text IS NULL OR src.until IS NOT NULL
     ON CONFLICT (tenant_id, user_id, external_id) WHERE deleted_at IS NULL DO NOTHING

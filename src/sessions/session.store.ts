@@ -57,6 +57,13 @@ export interface TranscriptStretch {
   readonly next: number | null;
 }
 
+export interface TranscriptBounds {
+  /** The first message that is not part of it. */
+  readonly before?: string | undefined;
+  /** The first one that is; when there is no such message, all are. */
+  readonly from?: string | undefined;
+}
+
 export interface TranscriptPage {
   readonly messages: Msg[];
   readonly has_more: boolean;
@@ -85,8 +92,13 @@ export abstract class SessionStore {
     id: string,
     fork: NewFork,
   ): Promise<'forked' | 'no_session' | 'no_message' | 'name_taken'>;
-  /** The page before message `before`, oldest first, and the number it is exact at. Null when there is no message `before`. */
-  abstract messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null>;
+  /** The newest messages of a stretch, oldest first, and the number they are exact at. Null when there is no message `before`. */
+  abstract messages(
+    principal: Principal,
+    id: string,
+    limit: number,
+    stretch?: TranscriptBounds,
+  ): Promise<TranscriptPage | null>;
   /** What is behind position `after` and not behind `until`, bounded in number and bytes. Null when there is no such session. */
   abstract stretch(principal: Principal, id: string, after: number, until: number): Promise<TranscriptStretch | null>;
   /** One message of the transcript as it stands; null when there is none of this id. */

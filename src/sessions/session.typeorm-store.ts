@@ -19,6 +19,7 @@ import {
   type NewSession,
   type SessionRecord,
   type StatefulRecord,
+  type TranscriptBounds,
   type TranscriptPage,
   type TranscriptStretch,
 } from './session.store.js';
@@ -133,7 +134,12 @@ export class SessionTypeormStore extends SessionStore {
     });
   }
 
-  async messages(principal: Principal, id: string, limit: number, before?: string): Promise<TranscriptPage | null> {
+  async messages(
+    principal: Principal,
+    id: string,
+    limit: number,
+    { before, from }: TranscriptBounds = {},
+  ): Promise<TranscriptPage | null> {
     const rows = await this.database.run<MessageRow & { last_seq: number; is_running: boolean; known: boolean } & Row>(
       'session-messages',
       `SELECT l.last_seq, ${IS_RUNNING},
@@ -144,15 +150,18 @@ export class SessionTypeormStore extends SessionStore {
          SELECT min(position) AS position FROM messages
          WHERE tenant_id = s.tenant_id AND session_id = s.id AND reply_id = $4 AND position > 0 AND removed_at IS NULL) b ON true
        LEFT JOIN LATERAL (
+         SELECT max(position) AS position FROM messages
+         WHERE tenant_id = s.tenant_id AND session_id = s.id AND reply_id = $6 AND position > 0 AND removed_at IS NULL) f ON true
+       LEFT JOIN LATERAL (
          SELECT m.reply_id, m.step, m.position, m.data
          FROM (SELECT DISTINCT position FROM messages
-               WHERE tenant_id = s.tenant_id AND session_id = s.id AND position > 0 AND removed_at IS NULL
+               WHERE tenant_id = s.tenant_id AND session_id = s.id AND position >= coalesce(f.position, 1) AND removed_at IS NULL
                  AND ($4::text IS NULL OR position < b.position)
                ORDER BY position DESC LIMIT $5) p
          JOIN messages m ON m.tenant_id = s.tenant_id AND m.session_id = s.id AND m.position = p.position) m ON true
        WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.id = $3 AND s.deleted_at IS NULL
        ORDER BY m.position, m.step`,
-      [principal.tenant_id, principal.user_id, id, before ?? null, limit + 1],
+      [principal.tenant_id, principal.user_id, id, before ?? null, limit + 1, from ?? null],
     );
     const [first] = rows;
     if (!first?.known) return null;

@@ -171,7 +171,7 @@ export class SessionsService implements OnModuleInit {
 
   async messages(principal: Principal, id: string, query: MessagesQuery): Promise<MessagePage> {
     const session = await this.record(principal, id, query.agent_id);
-    const page = await this.store.messages(principal, session.id, query.limit, query.before);
+    const page = await this.store.messages(principal, session.id, query.limit, { before: query.before });
     if (!page) throw invalid('before', 'the session has no such message');
     return page;
   }

@@ -74,6 +74,10 @@ async function makeLoop() {
   const { ReplyReducer } = await load('core/events/reply-reducer.js');
   const { permissionContext } = await load('core/permissions/permission-context.js');
   const { AgentState } = await load('core/state/session-state.js');
+  const { ContextWindow } = await load('core/context/context-window.js');
+  const { tokenCounterOf } = await load('models/tokenizer/gpt-tokenizer.js');
+  const counter = tokenCounterOf('openai');
+  const limits = { context_size: 128_000, trigger_ratio: 0.8, reserve_ratio: 0.1, max_image_num: 5 };
   const toolkit = new Toolkit([look]);
   const permissions = permissionContext('default');
   let ids = 0;
@@ -91,6 +95,7 @@ async function makeLoop() {
       toolkit,
       permissions,
       shellParser: { parse: () => null },
+      window: new ContextWindow({ ...limits, counter, offload: null }),
       state: new AgentState(),
       max_iters: calls + 1,
       signal: new AbortController().signal,

@@ -177,7 +177,7 @@ describe('a fork', () => {
     const [row] = await ledger.sql('SELECT state FROM sessions WHERE id = $1', [copy]);
     expect(row?.['state']).toEqual({
       ...state,
-      window_context: kept === null ? EMPTY_STATE.window_context : window_context,
+      window_context: kept === null ? { ...EMPTY_STATE.window_context, offloads: 3 } : window_context,
     });
   });
 

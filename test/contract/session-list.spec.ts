@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Principal } from '../../src/auth/principal.js';
 import { SessionListQuery } from '../../src/sessions/session.schema.js';
 import { exportLines } from '../../src/sessions/session-export.js';
+import type { TranscriptBounds } from '../../src/sessions/session.store.js';
 import { SessionTypeormStore } from '../../src/sessions/session.typeorm-store.js';
 import { alice, Ledger, message } from './run-store-support.js';
 import { counted, record, recordMany } from './session-support.js';
@@ -26,6 +27,23 @@ async function found(query: object, as = alice): Promise<string[]> {
   expect(total).toBe(rows.length);
   return rows.map((row) => row.config.name);
 }
+
+describe('the messages of a session', () => {
+  it('are read from a given one on, within bounds', async () => {
+    const session = await ledger.newSession();
+    await recordMany(ledger, session, 2000);
+    const read = async (limit: number, stretch?: TranscriptBounds) => {
+      const page = await ledger.sessions.messages(alice, session, limit, stretch);
+      return page && [page.messages.length, page.messages[0]?.id, page.messages.at(-1)?.id, page.has_more];
+    };
+    expect(await read(400)).toEqual([400, 'm1601', 'm2000', true]);
+    expect(await read(400, { from: 'm1991' })).toEqual([10, 'm1991', 'm2000', false]);
+    expect(await read(400, { from: 'm100' })).toEqual([400, 'm1601', 'm2000', true]);
+    expect(await read(400, { from: 'nobody' })).toEqual([400, 'm1601', 'm2000', true]);
+    expect(await read(400, { from: 'm1991', before: 'm1995' })).toEqual([4, 'm1991', 'm1994', false]);
+    expect(await read(400, { before: 'nobody' })).toBeNull();
+  });
+});
 
 describe('a search', () => {
   it.each([

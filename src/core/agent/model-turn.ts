@@ -81,7 +81,8 @@ async function* open(
     } catch (error) {
       if (iterator !== null) abandon(iterator);
       if (!(error instanceof ModelError)) throw error;
-      const mended = error.type === 'invalid_request' ? repairHistory(asked.messages) : asked.messages;
+      const isFaulty = error.type === 'invalid_request' && error.options.overflow !== true;
+      const mended = isFaulty ? repairHistory(asked.messages) : asked.messages;
       if (mended !== asked.messages) {
         asked = { ...asked, messages: mended };
         onModelError?.(error, attempt, 'retry');

@@ -52,6 +52,18 @@ describe('a continued reply', () => {
     expect(model.calls).toHaveLength(1);
   });
 
+  it.each([
+    ['the time when it waited for long', 60, true],
+    ['nothing when it did not', 1, false],
+  ])('is told %s', async (_what, minutes, told) => {
+    const reply = await parked({ a: 'allowed' });
+    const model = new ScriptedModel([[...text('Done'), finish()]]);
+    const later = new Date(Date.parse(reply.msg.created_at) + minutes * 60_000);
+    await collect(request(model, { tools: [echo], reply, start_iter: 1, clock: () => later }));
+    const types = reply.msg.content.map(({ type }) => type);
+    expect(types).toEqual(['tool_call', 'tool_result', ...(told ? ['hint'] : []), 'text']);
+  });
+
   it('parks again while a call still asks', async () => {
     const reply = await parked({ a: 'asking', b: 'allowed' });
     const model = new ScriptedModel([]);

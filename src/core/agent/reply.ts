@@ -1,7 +1,8 @@
 import type { ToolCallBlock } from '../messages/block.js';
 import type { Msg } from '../messages/message.js';
+import { ModelError } from '../models/chat-model.js';
 import { act } from './acting.js';
-import { closeReply } from './closing.js';
+import { closeModelCall, closeReply } from './closing.js';
 import type { EventBody } from './event-body.js';
 import { onion } from './hooks.js';
 import type { Events } from './middleware.js';
@@ -9,7 +10,7 @@ import { modelTurn } from './model-turn.js';
 import { HandedOver, ReplyContext } from './reply-context.js';
 import type { ReplyRequest } from './reply-request.js';
 import { structuredOutputOf } from './structured-output.js';
-import { prepareTurn } from './turn-preparation.js';
+import { prepareTurn, shortenTurn } from './turn-preparation.js';
 
 const DEFAULT_GRACE_ITERS = 5;
 
@@ -102,7 +103,18 @@ async function* reason(ctx: ReplyContext, iter: number): Events {
   if (ctx.modelCall !== null || ctx.unresolvedCalls().length > 0) {
     throw new Error('A hook began a model turn before the last one was acted on.');
   }
-  yield* modelTurn(ctx, yield* prepareTurn(ctx, iter));
+  const turn = yield* prepareTurn(ctx, iter);
+  const said = ctx.reply.msg.content.length;
+  try {
+    yield* modelTurn(ctx, turn);
+  } catch (error) {
+    const isTooLong = error instanceof ModelError && error.options.overflow === true;
+    if (!isTooLong || ctx.reply.msg.content.length > said) throw error;
+    yield* closeModelCall(ctx, error.type);
+    const shorter = yield* shortenTurn(ctx, turn);
+    if (shorter === null) throw error;
+    yield* modelTurn(ctx, shorter);
+  }
 }
 
 /** How the reply ends before model turn `iter`, if it does. */

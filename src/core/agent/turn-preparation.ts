@@ -1,4 +1,4 @@
-import { fitContext } from '../context/compress.js';
+import { compressContext, fitContext } from '../context/compress.js';
 import { lastSeen, RUNTIME_STATE, runtimeHint, STALE_MS } from '../context/runtime-hint.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import type { HintBlock } from '../messages/block.js';
@@ -13,7 +13,7 @@ const NEARLY_FULL = 0.8;
 
 /**
  * Says what the agent is to hear before model turn `iter`, and makes room for it: hints that came meanwhile, what is still expected of it, and,
- * when a reply begins, what has changed around it.
+ * when a reply begins or is taken up again, what has changed around it.
  */
 export async function* prepareTurn(ctx: ReplyContext, iter: number): AsyncGenerator<AgentEvent, Turn, void> {
   const { request, toolkit } = ctx;
@@ -23,16 +23,31 @@ export async function* prepareTurn(ctx: ReplyContext, iter: number): AsyncGenera
     yield hint(ctx, STRUCTURED_REMINDER, { label: 'System', sublabel: 'Structured output' });
   }
   const system = await systemPrompt(ctx);
-  const offered = toolkit.offered(state.value);
-  // Beyond its iterations the agent can do nothing but come to its answer.
-  const tools = iter < request.max_iters ? offered : offered.filter((tool) => tool.name === STRUCTURED_OUTPUT_TOOL);
+  const offered = () => {
+    const tools = toolkit.offered(state.value);
+    // Beyond its iterations the agent can do nothing but come to its answer.
+    return iter < request.max_iters ? tools : tools.filter((tool) => tool.name === STRUCTURED_OUTPUT_TOOL);
+  };
   const view = () => window.view(state.value.window_context, history, reply.msg);
   const { counter, trigger_tokens } = window;
-  const isRoomy = counter.isBelow(NEARLY_FULL * trigger_tokens, system, tools, view());
-  yield* fitContext(ctx, window, { system, tools }, isRoomy);
-  const text = iter === 0 ? runtimeState(ctx, { system, tools, messages: view() }, isRoomy) : null;
+  const isRoomy = counter.isBelow(NEARLY_FULL * trigger_tokens, system, offered(), view());
+  yield* fitContext(ctx, window, { system, tools: offered() }, isRoomy);
+  // What was put aside just now may be read at once.
+  const tools = offered();
+  const isBegin = iter === (request.start_iter ?? 0);
+  const text = isBegin ? runtimeState(ctx, { system, tools, messages: view() }, isRoomy) : null;
   if (text !== null) yield hint(ctx, text, RUNTIME_STATE);
   return { system, tools, messages: view() };
+}
+
+/** The turn for a model that takes less than was thought: what it was told is more than its window. Null when nothing of it may go. */
+export async function* shortenTurn(ctx: ReplyContext, turn: Turn): AsyncGenerator<AgentEvent, Turn | null, void> {
+  const { state, window, history, reply } = ctx.request;
+  const { system, tools, messages } = turn;
+  const { compressions } = state.value.window_context;
+  yield* compressContext(ctx, window.within(window.counter.total(system, tools, messages)), { system, tools });
+  if (state.value.window_context.compressions === compressions) return null;
+  return { system, tools, messages: window.view(state.value.window_context, history, reply.msg) };
 }
 
 async function* heard(ctx: ReplyContext): AsyncGenerator<AgentEvent, void, void> {

@@ -90,6 +90,11 @@ export class ContextWindow {
     });
   }
 
+  /** The same for a model that turns out to take less. */
+  within(tokens: number): ContextWindow {
+    return new ContextWindow({ ...this.options, context_size: Math.min(tokens, this.context_size) });
+  }
+
   private earlierPart(state: WindowContext, history: readonly Msg[], replyId: string) {
     const kept = this.earlier;
     if (kept !== null && kept.state === state && kept.history === history) return kept;

@@ -49,9 +49,14 @@ export class ModelError extends Error {
     message: string,
     /**
      * `retry_after_ms`: how long the provider says to wait. `retryable`: whether the same call may succeed soon, where that is known beyond the
-     * class, e.g. false for a quota that is used up.
+     * class, e.g. false for a quota that is used up. `overflow`: the conversation is longer than the model takes.
      */
-    readonly options: { cause?: unknown; retry_after_ms?: number | undefined; retryable?: boolean } = {},
+    readonly options: {
+      cause?: unknown;
+      retry_after_ms?: number | undefined;
+      retryable?: boolean;
+      overflow?: boolean;
+    } = {},
   ) {
     super(message, { cause: options.cause });
   }

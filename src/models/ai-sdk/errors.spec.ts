@@ -70,6 +70,27 @@ describe('toModelError', () => {
     expect([result.type, result.message.length > 0]).toEqual([type, true]);
   });
 
+  it.each([
+    "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+    'prompt is too long: 210000 tokens > 200000 maximum',
+    'input length and `max_tokens` exceed context limit: 198000 + 8192 > 200000',
+    'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
+    'Input is too long for requested model.',
+    "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+    'the request exceeds the available context size',
+  ])('knows a conversation that is too long: %s', (message) => {
+    const error = toModelError(new APICallError({ message, url: 'http://x', requestBodyValues: {}, statusCode: 400 }));
+    expect([error.type, error.options.overflow]).toEqual(['invalid_request', true]);
+    const busy = toModelError(new APICallError({ message, url: 'http://x', requestBodyValues: {}, statusCode: 503 }));
+    expect(busy.options.overflow).toBeUndefined();
+  });
+
+  it('does not take another fault for that', () => {
+    const message = 'max_tokens is too large: 100000. This model supports at most 16384 completion tokens.';
+    const error = toModelError(new APICallError({ message, url: 'http://x', requestBodyValues: {}, statusCode: 400 }));
+    expect(error.options.overflow).toBeUndefined();
+  });
+
   it('takes an address that may not be reached for a failed connection that is not tried again', () => {
     for (const error of [coded('egress_refused'), new TypeError('x', { cause: coded('egress_refused') })]) {
       expect(toModelError(error)).toMatchObject({ type: 'connection', retryable: false });

@@ -75,6 +75,10 @@ const EXHAUSTED = [
   'billing_not_active',
 ];
 
+/** How providers say that a conversation is too long; few have a code for it. */
+const OVERFLOW =
+  /context[ _](length|window|size|limit)|(prompt|input) is too long|input token count|maximum prompt length|model token limit|range of input length/i;
+
 const NETWORK_CODE =
   /^(E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH)|UND_ERR_|ERR_(TLS|SSL)_|CERT_|egress_refused$)/;
 const NETWORK_MESSAGE = /fetch failed|terminated|socket hang up|other side closed|premature close/i;
@@ -114,7 +118,12 @@ export function fromAnswer(answer: FailedAnswer, message: string, now = Date.now
   const exhausted = type === 'rate_limit' && EXHAUSTED.some((code) => codes.has(code));
   const retryable = exhausted ? false : should_retry;
   const said = `${failed ? `HTTP ${status}: ` : ''}${message}`.slice(0, MAX_MESSAGE);
-  return new ModelError(type, said, { retry_after_ms, ...(retryable !== undefined && { retryable }) });
+  const overflow = type === 'invalid_request' && (codes.has('context_length_exceeded') || OVERFLOW.test(message));
+  return new ModelError(type, said, {
+    retry_after_ms,
+    ...(retryable !== undefined && { retryable }),
+    ...(overflow && { overflow }),
+  });
 }
 
 function classOf(status: number): ErrorType {
