@@ -67,11 +67,12 @@ export function reopen(
       { type: 'TOOL_RESULT_END', id: newEventId(), ...ids, state: 'error' },
     ];
   });
+  const unknown = new Set(unrepeatable.map((result) => result.id));
   return {
     reply,
     rewound,
-    known: [...ends, ...asked, ...answersTo(reply, signals, run)],
-    unknown: new Set(unrepeatable.map((result) => result.id)),
+    known: [...ends, ...asked, ...answersTo(reply, signals, run, unknown)],
+    unknown,
     recorded: recordedIn(rows),
     turns: turnsIn(rows),
   };
@@ -109,8 +110,14 @@ const recordedIn = (rows: readonly MessageRow[]) => ({
   position: rows[0]?.position ?? 0,
 });
 
-/** A reply that was handed over between two attempts of a model call has the step on record in which the model said nothing yet. */
-const turnsIn = (rows: readonly MessageRow[]): number => rows.filter((row) => row.data.content.length > 0).length;
+/** A turn ends with the results of its calls, or where the model is told something. One that said nothing leaves no trace. */
+function turnsIn(rows: readonly MessageRow[]): number {
+  const content = rows.flatMap((row) => row.data.content);
+  return content.filter((block, index) => isSaid(block) && !isSaid(content[index - 1])).length;
+}
+
+const isSaid = (block: ContentBlock | undefined): boolean =>
+  block !== undefined && block.type !== 'hint' && block.type !== 'tool_result';
 
 function mayRepeat(toolkit: Toolkit, name: string): boolean {
   const tool = toolkit.get(name);

@@ -23,8 +23,9 @@ function recording(
       reply.apply(event);
       recorder.see(event);
     }
-    const { step, data } = recorder.current();
-    return [step, data.content.map((block) => block.id)];
+    const current = recorder.current();
+    recorder.recordedAs(current);
+    return [current.step, current.data.content.map((block) => block.id)];
   };
 }
 
@@ -44,6 +45,12 @@ describe('the steps of a reply', () => {
     expect(see(hint('h2'))).toEqual([1, ['h2']]);
     expect(see(hint('h3'), call)).toEqual([1, ['h2', 'h3']]);
     expect(see(...text('b'))).toEqual([1, ['h2', 'h3', 'b']]);
+  });
+
+  it('are one for two turns when the first is not on record', () => {
+    const see = recording();
+    expect(see(call, ...text('a'), hint('h'), call, ...text('b'))).toEqual([0, ['a', 'h', 'b']]);
+    expect(see(call, ...text('c'))).toEqual([1, ['c']]);
   });
 
   it('that are on record are left as they are when the reply goes on with a hint', () => {

@@ -5,7 +5,8 @@ import type { Step } from './run.store.js';
 
 /**
  * Parts a reply into the steps that are put on record: one model turn with the results of its calls each, so that a checkpoint writes
- * what the turn added and not the reply so far. A hint goes with the turn that hears it: the step before may be on record already.
+ * what the turn added and not the reply so far. A hint goes with the turn that hears it: the step before may be on record already. A turn
+ * of which something is not, because it called nothing, shares its step with the next one.
  */
 export class ReplyRecorder {
   /** Number of the reply's first event; 0 until it was given. */
@@ -14,6 +15,8 @@ export class ReplyRecorder {
   private from: number;
   /** Whether the newest step has its model turn. */
   private hasTurn: boolean;
+  /** Blocks of the reply that are on record. */
+  private written: number;
 
   /** Steps already on record and their blocks are not written again. */
   constructor(
@@ -24,7 +27,8 @@ export class ReplyRecorder {
     this.step = recorded.steps;
     this.from = recorded.from;
     this.position = recorded.position;
-    this.hasTurn = reply.msg.content.length > recorded.from;
+    this.written = reply.msg.content.length;
+    this.hasTurn = this.written > recorded.from;
   }
 
   /** Looks at an event that was applied to the reply, before it is published. */
@@ -32,12 +36,17 @@ export class ReplyRecorder {
     if (event.type !== 'MODEL_CALL_START' && event.type !== 'HINT_BLOCK') return;
     const isHint = event.type === 'HINT_BLOCK';
     const begin = this.reply.msg.content.length - (isHint ? 1 : 0);
-    if (this.hasTurn && begin > this.from) {
+    if (this.hasTurn && begin > this.from && begin <= this.written) {
       this.step++;
       this.from = begin;
       this.hasTurn = false;
     }
     if (!isHint) this.hasTurn = true;
+  }
+
+  /** The newest step is on record as it stood then. */
+  recordedAs({ step, data }: Step): void {
+    if (step === this.step) this.written = this.from + data.content.length;
   }
 
   /** What is on record when the newest step is. */
