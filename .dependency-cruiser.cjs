@@ -6,7 +6,7 @@
 /** Every folder of src but the core, the infrastructure and the programs beside the service. */
 const FEATURE = '^src/(?!(?:core|platform|cli)/)([^/]+)/';
 const SPEC = '[.]spec[.]ts$';
-const TEST_ONLY = `${SPEC}|^src/core/testing/|^test/`;
+const TEST_ONLY = `${SPEC}|^src/(core|runs)/testing/|^test/`;
 const npm = (...names) => `^node_modules/(@types/)?(${names.join('|')})/`;
 
 /** What one feature may use of another: what its Nest module exports, its wire types, and the ports named here. */

@@ -67,11 +67,12 @@ export function reopen(
       { type: 'TOOL_RESULT_END', id: newEventId(), ...ids, state: 'error' },
     ];
   });
+  const unknown = new Set(unrepeatable.map((result) => result.id));
   return {
     reply,
     rewound,
-    known: [...ends, ...asked, ...answersTo(reply, signals, run)],
-    unknown: new Set(unrepeatable.map((result) => result.id)),
+    known: [...ends, ...asked, ...answersTo(reply, signals, run, unknown)],
+    unknown,
     recorded: recordedIn(rows),
     turns: turnsIn(rows),
   };
@@ -109,9 +110,14 @@ const recordedIn = (rows: readonly MessageRow[]) => ({
   position: rows[0]?.position ?? 0,
 });
 
-/** A reply that was left before its model said anything may have the step on record already, with hints or without. */
-const turnsIn = (rows: readonly MessageRow[]): number =>
-  rows.filter((row) => row.data.content.some((block) => block.type !== 'hint')).length;
+/** A turn ends with the results of its calls, or where the model is told something. One that said nothing leaves no trace. */
+function turnsIn(rows: readonly MessageRow[]): number {
+  const content = rows.flatMap((row) => row.data.content);
+  return content.filter((block, index) => isSaid(block) && !isSaid(content[index - 1])).length;
+}
+
+const isSaid = (block: ContentBlock | undefined): boolean =>
+  block !== undefined && block.type !== 'hint' && block.type !== 'tool_result';
 
 function mayRepeat(toolkit: Toolkit, name: string): boolean {
   const tool = toolkit.get(name);

@@ -34,6 +34,7 @@ export class ReplyLedger {
 
   /** The entry is on record; `hints` wait in the database. */
   written(entry: Entry, hints: number): void {
+    this.recorder.recordedAs(entry.step);
     this.calls.written(entry.calls);
     this.inbox.written(entry.consumed);
     this.memory.written(entry);

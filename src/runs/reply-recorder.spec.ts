@@ -23,8 +23,9 @@ function recording(
       reply.apply(event);
       recorder.see(event);
     }
-    const { step, data } = recorder.current();
-    return [step, data.content.map((block) => block.id)];
+    const current = recorder.current();
+    recorder.recordedAs(current);
+    return [current.step, current.data.content.map((block) => block.id)];
   };
 }
 
@@ -51,6 +52,12 @@ describe('the steps of a reply', () => {
     expect(see(hint('h1'), call, hint('h2'), call)).toEqual([0, ['h1', 'h2']]);
     expect(see(call, ...text('a'))).toEqual([0, ['h1', 'h2', 'a']]);
     expect(see(call, hint('h3'), call, call, ...text('b'))).toEqual([1, ['h3', 'b']]);
+  });
+
+  it('are one for two turns when the first is not on record', () => {
+    const see = recording();
+    expect(see(call, ...text('a'), hint('h'), call, ...text('b'))).toEqual([0, ['a', 'h', 'b']]);
+    expect(see(call, ...text('c'))).toEqual([1, ['c']]);
   });
 
   it('that are on record are left as they are when the reply goes on with a hint', () => {

@@ -5,13 +5,16 @@ import type { Step } from './run.store.js';
 
 /**
  * Parts a reply into the steps that are put on record: one model turn with the results of its calls each, so that a checkpoint writes
- * what the turn added and not the reply so far. A hint goes with the turn that hears it: the step before may be on record already.
+ * what the turn added and not the reply so far. A hint goes with the turn that hears it: the step before may be on record already. A turn
+ * of which something is not, because it called nothing, shares its step with the next one.
  */
 export class ReplyRecorder {
   /** Number of the reply's first event; 0 until it was given. */
   position: number;
   private step: number;
   private from: number;
+  /** Blocks of the reply that are on record. */
+  private written: number;
 
   /** Steps already on record and their blocks are not written again. */
   constructor(
@@ -22,6 +25,7 @@ export class ReplyRecorder {
     this.step = recorded.steps;
     this.from = recorded.from;
     this.position = recorded.position;
+    this.written = reply.msg.content.length;
   }
 
   /** Looks at an event that was applied to the reply, before it is published. */
@@ -29,10 +33,16 @@ export class ReplyRecorder {
     if (event.type !== 'MODEL_CALL_START' && event.type !== 'HINT_BLOCK') return;
     const { content } = this.reply.msg;
     const begin = content.length - (event.type === 'HINT_BLOCK' ? 1 : 0);
-    // Several model calls may come before a turn says something: attempts, and one that compresses the context.
-    if (!content.slice(this.from, begin).some(({ type }) => type !== 'hint')) return;
+    // A step that is not on record yet grows on. Several model calls may come before a turn says something: attempts, and one that compresses
+    // the context.
+    if (begin > this.written || !content.slice(this.from, begin).some(({ type }) => type !== 'hint')) return;
     this.step++;
     this.from = begin;
+  }
+
+  /** The newest step is on record as it stood then. */
+  recordedAs({ step, data }: Step): void {
+    if (step === this.step) this.written = this.from + data.content.length;
   }
 
   /** What is on record when the newest step is. */

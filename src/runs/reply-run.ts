@@ -1,10 +1,10 @@
-import type { EventOf, AgentEvent } from '../core/events/agent-event.js';
-import { expand } from '../core/events/expand.js';
+import type { EventOf } from '../core/events/agent-event.js';
 import { SupervisedReply } from '../core/agent/supervised-reply.js';
 import type { HeldEvent } from './event-writer.js';
 import { newEventId } from '../platform/ids.js';
 import { GrammarSample } from './grammar-sample.js';
 import { approvalsOf, openCallsOf } from './open-calls.js';
+import { hintSaid, modelCallAnew, replyRemoved, saidAnew } from './reply-events.js';
 import { type Carried, type Preparation, prepareReply, type ReplyWork } from './reply-work.js';
 import type { Finish, FinishOutcome, Park, ToolCallEntry } from './run.store.js';
 import type { Stretch } from './stretch.js';
@@ -72,6 +72,7 @@ export class ReplyRun {
           break;
         }
         case 'REPLY_END':
+          if (event.finished_reason === 'error') await this.sayUnheard();
           return this.finish(event);
         case 'MODEL_CALL_START':
         case 'MODEL_CALL_END':
@@ -86,7 +87,7 @@ export class ReplyRun {
       if (this.stretch.lost && this.asked.length === 0) this.sayAgain();
     }
     if (held.lost) return LEFT;
-    if (held.handover.aborted && !this.isParked) {
+    if (held.handover.aborted && !this.isAtRest) {
       // A model turn that is over is not made again by who goes on.
       if (ledger.calls.pending.length > 0 && !this.inModelCall && !(await this.checkpoint([]))) return LEFT;
       await this.stretch.handOver(run);
@@ -98,6 +99,14 @@ export class ReplyRun {
 
   private get isParked(): boolean {
     return openCallsOf(this.work.request.reply).length > 0;
+  }
+
+  /** Left in the middle of its calls, the rest of them must not wait for the answers to others: whoever goes on runs them first. */
+  private get isAtRest(): boolean {
+    const { reply } = this.work.request;
+    if (!this.isParked || this.asked.length > 0) return this.isParked;
+    const unresolved = reply.msg.content.filter((block) => block.type === 'tool_call' && !reply.result(block.id));
+    return unresolved.length === openCallsOf(reply).length;
   }
 
   /** Called by the loop before tools run. What fails here fails the stretch, not the reply. */
@@ -130,6 +139,21 @@ export class ReplyRun {
     if (!(await this.checkpoint(tools))) return false;
     for (const event of pending) writer.release(event);
     return true;
+  }
+
+  /** A reply that fails before it heard its hints holds them all the same: they would wake the session for the same failure, again and again. */
+  private async sayUnheard(): Promise<void> {
+    const { request, ledger } = this.work;
+    const { reply, run_id, reply_id } = request;
+    // Nothing but the end may follow a question.
+    if (this.asked.length > 0) return;
+    for (const hint of await ledger.inbox.take()) {
+      if (reply.block(hint.id) !== undefined) continue;
+      const event = hintSaid(hint, { run_id, reply_id });
+      reply.apply(event);
+      ledger.see(event);
+      this.stretch.writer.emit(event);
+    }
   }
 
   private async checkpoint(tools: readonly ToolCallEntry[]): Promise<boolean> {
@@ -256,14 +280,9 @@ export class ReplyRun {
     this.stretch.lost = false;
     writer.resume();
     const { session_id, run_id } = this.work.request;
-    const now = () => ({ id: newEventId(), created_at: new Date().toISOString(), run_id });
-    const value = { reply_id: msg.id, keep_block_ids: [], usage: null };
-    writer.emit({ type: 'CUSTOM', ...now(), name: 'reply_rewound', value });
-    for (const event of expand([msg], { session_id })) writer.emit({ ...event, id: newEventId(), run_id });
+    for (const event of saidAnew(msg, { session_id, run_id })) writer.emit(event);
     const isOpen = msg.content.some((block) => block.finished_at === null && block.type !== 'tool_result');
-    if (this.inModelCall && !isOpen) {
-      writer.emit({ type: 'MODEL_CALL_START', ...now(), reply_id: msg.id, model_name: '' });
-    }
+    if (this.inModelCall && !isOpen) writer.emit(modelCallAnew(msg, run_id));
   }
 
   /** Now and then a whole reply is watched for breaches of the grammar that every client relies on. */
@@ -282,12 +301,3 @@ function settledBy(tool_call_id: string, reply: ReplyWork['request']['reply']): 
   const result = reply.result(tool_call_id) ?? null;
   return [{ tool_call_id, name: result?.name ?? '', state: 'settled', result }];
 }
-
-const replyRemoved = ({ run_id, reply_id }: { run_id: string; reply_id: string }): AgentEvent => ({
-  type: 'CUSTOM',
-  id: newEventId(),
-  created_at: new Date().toISOString(),
-  run_id,
-  name: 'reply_removed',
-  value: { reply_id },
-});

@@ -7,13 +7,14 @@ import type { SignalInput, TakenRun } from './run.store.js';
 
 type Confirmed = EventOf<'USER_CONFIRM_RESULT'>['confirm_results'][number];
 
-/** The answers among the signals of a run as events; each call is answered once, whatever was sent. */
+/** The answers among the signals of a run as events; each call is answered once, whatever was sent, and one of those that `ended` not at all. */
 export function answersTo(
   reply: ReplyReducer,
   signals: readonly SignalInput[],
   run: Pick<TakenRun, 'run_id' | 'reply_id'>,
+  ended: ReadonlySet<string> = new Set(),
 ): AgentEvent[] {
-  const answered = new Set<string>();
+  const answered = new Set(ended);
   const isNew = (id: string): boolean =>
     reply.result(id) === undefined && callOf(reply, id) !== null && !answered.has(id) && Boolean(answered.add(id));
   return signals.flatMap((signal): AgentEvent[] => {

@@ -145,3 +145,18 @@ describe('a hint', () => {
     });
   });
 });
+
+it('for a session that cannot answer is said in one reply that fails', async () => {
+  const { agent_id } = await client.ok<{ agent_id: string }>('POST', '/agent', { name: 'bare' });
+  const bare = await client.ok<{ session_id: string }>('POST', '/sessions', { agent_id });
+  await inbox.deliver(alice, bare.session_id, { hint: 'Anybody?', source });
+  const runs = async () =>
+    (await client.ok<{ runs: { status: string }[] }>('GET', `/sessions/${bare.session_id}/runs`)).runs.map(
+      (it) => it.status,
+    );
+  await eventually(async () => ((await runs())[0] === 'failed' ? true : undefined));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await runs()).toEqual(['failed']);
+  const { messages } = await client.messages(bare.session_id);
+  expect(messages.flatMap(({ content }) => content)).toMatchObject([{ type: 'hint', hint: 'Anybody?' }]);
+});
