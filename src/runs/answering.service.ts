@@ -3,7 +3,7 @@ import { type ApprovalRecord, ApprovalStore } from '../approvals/approval.store.
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import { looseJson } from '../core/agent/loose-json.js';
 import { factsOf } from '../core/agent/tool-facts-of.js';
-import { parseToolInput } from '../core/agent/toolkit.js';
+import { parseToolInput } from '../core/agent/tool-input.js';
 import type { HintBlock, PermissionRule, ToolResultBlock } from '../core/messages/block.js';
 import { applyConfirmation } from '../core/permissions/confirmation.js';
 import type { PermissionContext } from '../core/permissions/permission-context.js';
