@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AerieError } from '../platform/http/errors.js';
 import { Authenticator } from './authenticator.js';
 import { type AuthenticatedRequest, ROUTE_POLICY, type RoutePolicy } from './policy.js';
+import { requireScope } from './require-scope.js';
 
 /** Default deny: a route without a policy is closed, everything but a public one needs an identity. */
 @Injectable()
@@ -26,9 +27,7 @@ export class PolicyGuard implements CanActivate {
         headers: { 'www-authenticate': 'Bearer' },
       });
     }
-    if ('scope' in policy && !principal.may(policy.scope)) {
-      throw new AerieError('forbidden', `This needs the scope ${policy.scope}.`, { required_scope: policy.scope });
-    }
+    if ('scope' in policy) requireScope(principal, policy.scope);
     request.principal = principal;
     return true;
   }

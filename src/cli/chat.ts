@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { approvalOf } from '../core/events/approval-note.js';
+import type { ToolCallBlock } from '../core/messages/block.js';
 import { cliConfig } from '../platform/config/cli.js';
 import { ConfigError } from '../platform/config/config-error.js';
 import { Api, ApiError, UnreachableError } from './api.js';
@@ -72,9 +74,7 @@ class Chat {
   }
 
   private converse(session: string): Conversation {
-    return new Conversation(this.api, session, this.renderer, (call) =>
-      this.terminal.agrees(`Allow ${printable(call.name)} ${printable(call.input)}? [y/N]`),
-    );
+    return new Conversation(this.api, session, this.renderer, (call) => this.terminal.agrees(question(call)));
   }
 
   private async reply(message: string): Promise<ReplyEnd> {
@@ -101,6 +101,12 @@ class Chat {
     this.opened?.cancel();
     this.conversation.interrupt().catch((error: unknown) => this.renderer.error(describe(error)));
   };
+}
+
+/** On one line, which no input can end: below it nothing is asked. */
+function question(call: ToolCallBlock): string {
+  const input = approvalOf(call)?.input ?? call.input;
+  return `Allow ${printable(`${call.name} ${input}`).replace(/\s+/g, ' ')}? [y/N]`;
 }
 
 function describe(error: unknown): string {

@@ -100,6 +100,10 @@ describe('the reply on a terminal', () => {
     expect(show(events(...result(nasty)))).toBe('← tool: abcd\te\nf\n');
   });
 
+  it('shows text in the order in which it runs', () => {
+    expect(printable('rm -rf \u202e/pmt\u202c \u2066x\u2069')).toBe('rm -rf /pmt x');
+  });
+
   it('passes over what has nothing to show', () => {
     expect(show(events(replyStart(), { type: 'CUSTOM', name: 'whatever', value: {} }, replyEnd()))).toBe('');
   });

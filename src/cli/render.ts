@@ -10,8 +10,8 @@ type Style = keyof typeof STYLES;
 /** A tool result on the screen is a hint at what came back, not the whole of it. */
 const MAX_RESULT = 2000;
 
-// What is left of control characters is taken out: a model's text must not steer the terminal.
-const CONTROL = /[^\P{Cc}\n\t]/gu;
+// What is left of control characters is taken out: a model's text must not steer the terminal, nor turn around what is read.
+const CONTROL = /[^\P{Cc}\n\t]|\p{Bidi_Control}/gu;
 
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replace(CONTROL, '');

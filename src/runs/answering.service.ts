@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { type ApprovalRecord, ApprovalStore } from '../approvals/approval.store.js';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import { factsOf } from '../core/agent/tool-facts-of.js';
-import { parseToolInput } from '../core/agent/toolkit.js';
+import { parseToolInput } from '../core/agent/tool-input.js';
 import type { HintBlock, PermissionRule, ToolResultBlock } from '../core/messages/block.js';
 import { applyConfirmation } from '../core/permissions/confirmation.js';
 import type { PermissionContext } from '../core/permissions/permission-context.js';

@@ -27,7 +27,7 @@ export class ChatController {
   @Endpoint({
     summary: 'Say something in a session',
     description:
-      'Answers as soon as the input is on record. The reply comes on `GET /sessions/{id}/stream`; with `wait=true` in this answer, too.',
+      'Answers as soon as the input is on record. The reply comes on `GET /sessions/{id}/stream`; with `wait=true` in this answer, too. Confirmations need the scope `approvals:write` as well.',
     policy: 'runs:write',
     response: ChatAccepted.or(ChatResult),
     also: { 202: { response: ChatResult, description: 'With wait=true: time is up and the run goes on' } },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isCheckable } from '../core/agent/schema-check.js';
 import { DataBlock, PermissionRule, TextBlock } from '../core/messages/block.js';
 import { MAX_CONFIRMED_RULES } from '../core/permissions/confirmation.js';
 import { ErrorInfo, InputMsg, Msg, Usage } from '../core/messages/message.js';
@@ -71,11 +72,11 @@ const StructuredSchema = z.record(z.string(), z.unknown()).refine(isObjectSchema
 });
 
 function isObjectSchema(schema: Record<string, unknown>): boolean {
-  if (schema['type'] !== 'object' || JSON.stringify(schema).length > MAX_SCHEMA_CHARS) return false;
+  if (schema['type'] !== 'object') return false;
   try {
-    z.fromJSONSchema(schema);
-    return true;
+    return JSON.stringify(schema).length <= MAX_SCHEMA_CHARS && isCheckable(schema);
   } catch {
+    // Nested so deep that it cannot be written down.
     return false;
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Principal } from '../auth/principal.js';
+import { requireScope } from '../auth/require-scope.js';
 import { acceptInput, type InputMsg, type Msg } from '../core/messages/message.js';
 import { Config } from '../platform/config/config.js';
 import { AerieError, notFound } from '../platform/http/errors.js';
@@ -40,7 +41,11 @@ export class RunsService {
    */
   async submit(principal: Principal, request: ChatRequest): Promise<ChatAccepted> {
     const { input } = request;
-    if (isAnswer(input)) return this.answer(principal, request, input);
+    if (isAnswer(input)) {
+      // What POST /approvals takes, this takes from the same callers only.
+      if (input.type === 'USER_CONFIRM_RESULT') requireScope(principal, 'approvals:write');
+      return this.answer(principal, request, input);
+    }
     const messages = toMessages(input);
     const turned = request.on_pending === 'reject' ? await this.turnDown(principal, request, messages) : null;
     if (turned) return turned;

@@ -127,6 +127,23 @@ describe('a call that is asked about', () => {
     expect(other.body).toMatchObject({ error: { details: { status: 'approved', decided_at: expect.any(String) } } });
   });
 
+  it('takes an edited input as it was said, whatever its names are', async () => {
+    const [first] = await ask(note('a'));
+    const edited_input = { text: 'b', constructor: 'c', prototype: 'd' };
+    const { body } = await decide(first?.id ?? '', { decision: 'approve', edited_input });
+    expect(JSON.parse((body as { edited_input: string }).edited_input)).toEqual(edited_input);
+    await stream.replies();
+  });
+
+  it.each([500, 300_000])('refuses an input that is nested %d levels deep', async (depth) => {
+    const [first] = await ask(note('a'));
+    const nested = `${'['.repeat(depth)}${']'.repeat(depth)}`;
+    const body = `{"decision":"approve","edited_input":{"text":"b","more":${nested}}}`;
+    const answer = await client.request('POST', `/approvals/${first?.id}`, body);
+    expect(refusal(answer)).toEqual([400, 'validation_failed']);
+    expect(await pendingOf(session_id)).toHaveLength(1);
+  });
+
   it('runs with the input that was edited', async () => {
     const [first] = await ask(note('a'));
     const { status, body } = await decide(first?.id ?? '', { decision: 'approve', edited_input: { text: 'b' } });

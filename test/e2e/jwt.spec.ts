@@ -108,6 +108,21 @@ describe('scopes', () => {
     }
   });
 
+  it('bind who lets calls run, also as a message', async () => {
+    const confirm_results = [{ confirmed: true, tool_call: { id: 'c' } }];
+    const input = { type: 'USER_CONFIRM_RESULT', reply_id: 'r', confirm_results };
+    const body = JSON.stringify({ session_id: 'none', input });
+    const answers = ['runs:write', 'runs:write approvals:write'].map(async (scope) => {
+      const authorization = `Bearer ${await issuer.token({ org: 'acme', scope })}`;
+      const headers = { authorization, 'content-type': 'application/json' };
+      return problem(await send(rig.url, '/chat', { method: 'POST', headers, body })).error;
+    });
+    expect(await Promise.all(answers)).toEqual([
+      expect.objectContaining({ code: 'forbidden', details: { required_scope: 'approvals:write' } }),
+      expect.objectContaining({ code: 'session_not_found' }),
+    ]);
+  });
+
   it('may come as a list, and bind only when they are there', async () => {
     expect((await call(await issuer.token({ org: 'acme', scope: ['agents:read'] }))).status).toBe(200);
     expect((await call(await issuer.token({ org: 'acme', scope: ['models:read'] }))).status).toBe(403);

@@ -1,10 +1,9 @@
+import { reminder } from '../context/text.js';
 import type { AgentEvent } from '../events/agent-event.js';
 import { type ErrorInfo, type ErrorType, NO_USAGE } from '../messages/message.js';
 import { describeError, ModelError } from '../models/chat-model.js';
 import type { EventBody } from './event-body.js';
 import { Interrupted, ReplyLimit, type OpenBlock, type ReplyContext } from './reply-context.js';
-
-const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
 
 export const INTERRUPTED_TEXT = reminder('The tool call has been interrupted by the user.');
 export const MODEL_FAILED_TEXT = reminder('The tool call was not run because the model call failed.');

@@ -1,3 +1,4 @@
+import { reminder } from '../context/text.js';
 import { approvalOf } from '../events/approval-note.js';
 import type { ToolCallBlock } from '../messages/block.js';
 import { type JudgedCall, coveredByEarlier } from '../permissions/batch.js';
@@ -8,11 +9,10 @@ import { onion } from './hooks.js';
 import { looseJson } from './loose-json.js';
 import type { ToolCallScope } from './middleware.js';
 import type { ReplyContext } from './reply-context.js';
-import type { ExternalTool, ServiceTool } from './tool.js';
+import type { ExternalTool, ServiceTool, Tool } from './tool.js';
+import { STRUCTURED_OUTPUT_TOOL } from './structured-output.js';
 import { factsOf } from './tool-facts-of.js';
-import { parseToolInput } from './toolkit.js';
-
-const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
+import { parseToolInput } from './tool-input.js';
 
 /**
  * What becomes of a call. `wait`: somebody outside was asked already. `ask`: somebody is to be asked; `mended` is the input that would run
@@ -71,8 +71,8 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
     case 'deny':
       return { kind: 'refuse', state: 'denied', text: reminder(`The call was not allowed. ${decision.message}`) };
     case 'ask':
-      // Whoever allowed the call has answered this very question.
-      if (call.state === 'allowed') break;
+      // Whoever allowed the call has answered this very question; so has who asked for an answer in this form.
+      if (call.state === 'allowed' || isAnswer(ctx, tool)) break;
       asked.push({ id: call.id, facts: factsOf(tool), input: parsed.input, decision });
       return { kind: 'ask', decision, mended, covered: false };
     case 'allow':
@@ -80,6 +80,9 @@ async function judge(ctx: ReplyContext, call: ToolCallBlock, asked: JudgedCall[]
   }
   return tool.is_external === true ? { kind: 'hand_out', tool, mended } : { kind: 'run', tool, input: parsed.input };
 }
+
+const isAnswer = ({ request }: ReplyContext, tool: Tool): boolean =>
+  request.structured !== undefined && tool.name === STRUCTURED_OUTPUT_TOOL;
 
 async function decide(ctx: ReplyContext, scope: Omit<ToolCallScope, 'reply'>): Promise<PermissionDecision> {
   const { permissions, shellParser } = ctx.request;

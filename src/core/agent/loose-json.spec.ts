@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { tool } from '../testing/reply-harness.js';
 import { looseJson } from './loose-json.js';
 import type { Tool } from './tool.js';
-import { parseToolInput } from './toolkit.js';
+import { parseToolInput } from './tool-input.js';
 
 const any: Tool = tool('any', async function* () {});
 const parse = (text: string) => parseToolInput(any, text, looseJson);

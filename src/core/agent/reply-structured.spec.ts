@@ -5,6 +5,7 @@ import { request, tool } from '../testing/reply-harness.js';
 import { finish, ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
 import type { ReplyRequest } from './reply-request.js';
 import { STRUCTURED_OUTPUT_TOOL, STRUCTURED_REMINDER } from './structured-output.js';
+import { Toolkit } from './toolkit.js';
 
 const structured = {
   type: 'object',
@@ -121,6 +122,50 @@ describe('a reply that is bound to a schema', () => {
     const { played } = scene([[...gives('s'), finish()]], options);
     expect(outcomes(await played.play())).toEqual(['TOOL_RESULT_END s denied', 'REPLY_END exceed_max_iters']);
     expect(played.msg.structured_output).toBeNull();
+  });
+
+  it('asks nobody for leave to give the answer that was asked for', async () => {
+    const rule = { tool_name: STRUCTURED_OUTPUT_TOOL, rule_content: null, behavior: 'ask', source: 'test' } as const;
+    const permissions = withRules(permissionContext('default'), [rule]);
+    const { played } = scene([[...gives('s'), finish()]], { permissions });
+    expect(outcomes(await played.play())).toEqual(['TOOL_RESULT_END s success', 'REPLY_END completed']);
+    expect(played.msg.structured_output).toEqual({ city: 'Oslo' });
+  });
+
+  it('can give its answer whatever tools are switched off', async () => {
+    const toolkit = new Toolkit([echo], { disabled: ['echo', STRUCTURED_OUTPUT_TOOL] });
+    const { played, offers } = scene([[...gives('s'), finish()]], { toolkit });
+    await played.play();
+    expect(offers()).toEqual([STRUCTURED_OUTPUT_TOOL]);
+    expect(played.msg.structured_output).toEqual({ city: 'Oslo' });
+  });
+
+  it('is told of an answer that is nested too deep to be stored', async () => {
+    const deep = `{"city":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
+    const scripts = [
+      [...gives('s', deep), finish()],
+      [...gives('t', { city: [] }), finish()],
+    ];
+    const { played } = scene(scripts, { structured: { type: 'object' } });
+    expect(outcomes(await played.play())).toEqual([
+      'TOOL_RESULT_END s error',
+      'TOOL_RESULT_END t success',
+      'REPLY_END completed',
+    ]);
+    expect(played.msg.structured_output).toEqual({ city: [] });
+  });
+
+  it.each([
+    ['an expression that backtracks', { properties: { city: { type: 'string', pattern: '^(a+)+$' } } }],
+    ['a schema that is itself without end', { allOf: [{ $ref: '#' }] }],
+  ])('fails neither for long nor for good over %s', async (_, more) => {
+    const script = [...gives('s', { city: `${'a'.repeat(40)}!` }), ...gives('t', { city: 'b' }), finish()];
+    const options = { structured: { type: 'object', ...more }, max_iters: 1, structured_grace_iters: 0 };
+    const { played } = scene([script], options);
+    const begun = performance.now();
+    expect((await played.play()).at(-1)).toBe('REPLY_END exceed_max_iters');
+    expect(performance.now() - begun).toBeLessThan(2000);
+    expect(played.result('s').state).toBe('error');
   });
 
   it('beside a call that is asked about waits for the answer, then ends', async () => {

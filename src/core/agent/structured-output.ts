@@ -1,7 +1,7 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ServiceTool } from './tool.js';
 import { looseJson } from './loose-json.js';
-import { parseToolInput } from './toolkit.js';
+import { parseToolInput } from './tool-input.js';
 
 export const STRUCTURED_OUTPUT_TOOL = 'generate_structured_output';
 

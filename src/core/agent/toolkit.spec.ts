@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { EMPTY_STATE } from '../state/session-state.js';
 import { tool } from '../testing/reply-harness.js';
-import { parseToolInput, Toolkit } from './toolkit.js';
+import { parseToolInput } from './tool-input.js';
+import { Toolkit } from './toolkit.js';
 
 const none = async function* () {};
 

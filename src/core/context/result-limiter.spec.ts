@@ -41,6 +41,23 @@ describe('ResultLimiter', () => {
     expect(await limiter.finish()).toEqual({ text: '', offloads: 0 });
   });
 
+  it('holds files that cost next to no tokens within bounds, and puts the next ones aside', async () => {
+    const offload = new MemoryOffloads();
+    const limiter = limiterOf({ offload, limit: 50_000 });
+    const file = data(1_000_000, 'application/zip');
+    const passed = Array.from({ length: 100 }, () => limiter.take(file).length);
+    expect(passed.filter((it) => it === 1)).toHaveLength(20);
+    expect((await limiter.finish()).offloads).toBe(13);
+  });
+
+  it('leaves out an address that is none', async () => {
+    const limiter = limiterOf({ limit: 50_000 });
+    const address = (length: number): ToolChunk => ({ type: 'url', media_type: 'image/png', url: 'u'.repeat(length) });
+    expect(limiter.take(address(8192))).toHaveLength(1);
+    expect(limiter.take(address(8193))).toEqual([]);
+    expect((await limiter.finish()).text).toContain('Addresses of files that were left out: 1.');
+  });
+
   it('puts the rest aside and says how much it is and where', async () => {
     const offload = new MemoryOffloads();
     const limiter = limiterOf({ offload });

@@ -7,6 +7,9 @@ import type { TokenCounter } from './token-counter.js';
 
 /** A larger file does not stand in a result but is put aside; in characters of base64. */
 const MAX_INLINE_DATA = 1_000_000;
+/** All files together that stand in one result, likewise: some are named to the model only, and cost next to no tokens. */
+const MAX_INLINE_TOTAL = 20_000_000;
+const MAX_URL = 8192;
 /** Files of one result that are put aside. */
 const MAX_FILES = 20;
 
@@ -43,6 +46,7 @@ export class ResultLimiter {
   private dropped = 0;
   private addresses = 0;
   private room = MAX_OFFLOAD_BYTES;
+  private inlineRoom = MAX_INLINE_TOTAL;
   private readonly spool: string[] = [];
   private readonly files: DataChunk[] = [];
   private droppedFiles = 0;
@@ -57,11 +61,11 @@ export class ResultLimiter {
       case 'text':
         return chunk.text === '' ? [] : this.text(chunk.text);
       case 'data':
-        if (chunk.data.length <= MAX_INLINE_DATA && this.fits({ ...chunk, type: 'base64' })) return [chunk];
+        if (this.isInline(chunk)) return [chunk];
         this.keepFile(chunk);
         return [];
       case 'url':
-        if (this.fits(chunk)) return [chunk];
+        if (chunk.url.length <= MAX_URL && this.fits(chunk)) return [chunk];
         this.addresses += 1;
         return [];
     }
@@ -102,6 +106,13 @@ export class ResultLimiter {
     this.left -= counter.text(head);
     if (head.length < text.length) this.hide(text.slice(head.length));
     return head === '' ? [] : [{ type: 'text', text: head }];
+  }
+
+  private isInline(chunk: DataChunk): boolean {
+    const { length } = chunk.data;
+    if (length > Math.min(MAX_INLINE_DATA, this.inlineRoom) || !this.fits({ ...chunk, type: 'base64' })) return false;
+    this.inlineRoom -= length;
+    return true;
   }
 
   /** Replaces the bound of what was passed on by its count. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ToolSpec } from '../models/chat-model.js';
-import { TRUNCATED } from './text.js';
+import { TRUNCATED, unframed } from './text.js';
 import type { TokenCounter } from './token-counter.js';
 
 const field = (what: string) => z.string().describe(what);
@@ -70,7 +70,7 @@ export function renderSummary({ body, path, request }: SummaryParts): string {
       ? ''
       : `\n\nThe messages in full: ${path} (read_offloaded); parts are numbered, this one is the newest.`;
   const asked = request === '' ? '' : `\n\n## The request you are working on, in the words of the user\n${request}`;
-  return `<system-reminder>\nThe conversation before this point was replaced by this summary.\n\n${body}${kept}${asked}\n</system-reminder>`;
+  return `<system-reminder>\nThe conversation before this point was replaced by this summary.\n\n${unframed(body + kept + asked)}\n</system-reminder>`;
 }
 
 /** The summary of an earlier compression without its frame, so that frames do not grow around each other. */

@@ -24,7 +24,10 @@ export function withoutMiddle(text: string, length: number): string {
   return `${headOf(text, half)}\n${TRUNCATED}\n${tailOf(text, half)}`;
 }
 
-export const reminder = (text: string): string => `<system-reminder>${text}</system-reminder>`;
+export const reminder = (text: string): string => `<system-reminder>${unframed(text)}</system-reminder>`;
+
+/** A text as it may stand inside a reminder: unable to end it, or to begin one of its own. */
+export const unframed = (text: string): string => text.replace(/<(?=\s*\/?\s*system-reminder)/gi, '&lt;');
 
 /** A name or an address as it may stand inside a reminder: on one line, short, and unable to end it. */
 export function plainName(text: string): string {

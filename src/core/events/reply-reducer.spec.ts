@@ -204,4 +204,11 @@ describe('applyToReply', () => {
     expect(applied).toEqual([true, true, false]);
     expect(message?.content).toMatchObject([{ text: 'a' }]);
   });
+
+  it('does not end a reply by an event that cannot be taken', () => {
+    const [start, end] = events(make.replyStart(), make.replyEnd('completed', { structured_output: () => 1 }));
+    const [message] = reduce(start === undefined ? [] : [start]);
+    expect(() => message && end && applyToReply(message, end)).toThrow('could not be cloned');
+    expect(message).toMatchObject({ finished_at: null, finished_reason: null });
+  });
 });

@@ -89,10 +89,11 @@ export class ReplyReducer {
         this.start(event);
         return true;
       case 'REPLY_END':
+        // First what may fail: a reply that counts as ended without its event would never end for anybody else.
+        this.msg.structured_output = structuredClone(event.structured_output ?? null);
         this.msg.finished_at = event.created_at;
         this.msg.finished_reason = event.finished_reason;
         this.msg.error = event.error && { ...event.error };
-        this.msg.structured_output = structuredClone(event.structured_output ?? null);
         return true;
       case 'TOOL_RESULT_START':
         if (this.results.has(event.tool_call_id)) return false;

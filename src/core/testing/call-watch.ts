@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { STRUCTURED_OUTPUT_TOOL, structuredOutputTool } from '../agent/structured-output.js';
 import { factsOf } from '../agent/tool-facts-of.js';
-import { parseToolInput, type Toolkit } from '../agent/toolkit.js';
+import { parseToolInput } from '../agent/tool-input.js';
+import type { Toolkit } from '../agent/toolkit.js';
 import type { AgentEvent, EventOf } from '../events/agent-event.js';
 import type { ReplyReducer } from '../events/reply-reducer.js';
 import type { ToolCallBlock } from '../messages/block.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseToolInput } from '../agent/toolkit.js';
+import { parseToolInput } from '../agent/tool-input.js';
 import { ToolError } from '../agent/tool.js';
 import { AgentState } from '../state/session-state.js';
 import { MemoryOffloads } from '../testing/conversations.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ToolError, type ServiceTool } from '../agent/tool.js';
-import { parseToolInput } from '../agent/toolkit.js';
+import { parseToolInput } from '../agent/tool-input.js';
 import { AgentState } from '../state/session-state.js';
 import { calculatorTool } from './calculator.js';
 import { currentTimeTool } from './current-time.js';

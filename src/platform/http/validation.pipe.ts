@@ -2,6 +2,8 @@ import { type ArgumentMetadata, StandardSchemaValidationPipe } from '@nestjs/com
 import { AerieError, type Fault, invalid } from './errors.js';
 
 const MAX_FAULTS = 50;
+/** How deep a body may be nested: what is passed on and stored is walked by recursion. */
+const MAX_DEPTH = 100;
 
 interface Issue {
   readonly message: string;
@@ -23,6 +25,9 @@ class ValidationPipe extends StandardSchemaValidationPipe {
     if (metadata.type === 'body') checkText(valid, '');
     return valid;
   }
+
+  /** The parser refuses what could reach a prototype; beyond that the names in a body are the client's data, `constructor` too. */
+  protected override stripProtoKeys(): void {}
 }
 
 export function validationPipe(): StandardSchemaValidationPipe {
@@ -30,14 +35,15 @@ export function validationPipe(): StandardSchemaValidationPipe {
 }
 
 /** JSON can spell text that is no Unicode, and NUL; PostgreSQL stores neither, and no model could read it. */
-function checkText(value: unknown, path: string): void {
+function checkText(value: unknown, path: string, depth = 0): void {
   if (typeof value === 'string') {
     if (value.includes('\0') || !value.isWellFormed()) throw invalid(path, 'must be Unicode text without NUL');
   } else if (typeof value === 'object' && value !== null) {
+    if (depth === MAX_DEPTH) throw invalid(path, `must not be nested deeper than ${MAX_DEPTH} levels`);
     for (const [key, item] of Object.entries(value)) {
       const at = path ? `${path}.${key}` : key;
       checkText(key, path);
-      checkText(item, at);
+      checkText(item, at, depth + 1);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ToolError, type ServiceTool } from '../../agent/tool.js';
-import { parseToolInput } from '../../agent/toolkit.js';
+import { parseToolInput } from '../../agent/tool-input.js';
 import { AgentState } from '../../state/session-state.js';
 import { planningTools } from './planning-tools.js';
 
