@@ -6,7 +6,7 @@ import { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { ContentBlock, ToolCallBlock, ToolResultBlock } from '../core/messages/block.js';
 import { newEventId } from '../platform/ids.js';
 import { type MessageRow, toMessages } from '../sessions/transcript-rows.js';
-import { answersTo } from './said-answers.js';
+import { answersTo, decidedAs } from './said-answers.js';
 import type { SignalInput, TakenRun } from './run.store.js';
 
 export interface Reopened {
@@ -36,7 +36,7 @@ export function unpark(rows: readonly MessageRow[], signals: readonly SignalInpu
 /**
  * Puts a reply back to its last checkpoint. A call that had started may have taken effect: it is run again only when its tool says that
  * is harmless, otherwise it ends here with an outcome the model is told to be unknown. What was asked about a call is asked again, and
- * answered again when the answer is there.
+ * answered again as it was.
  */
 export function reopen(
   rows: readonly MessageRow[],
@@ -51,9 +51,11 @@ export function reopen(
   const unrepeatable = started.filter((result) => !mayRepeat(toolkit, result.name));
   const settled = new Set(content.filter((block) => block.type === 'tool_result').map((result) => result.id));
   for (const { id } of started) if (!unrepeatable.some((result) => result.id === id)) settled.delete(id);
-  const open = content.filter((block): block is ToolCallBlock => block.type === 'tool_call' && !settled.has(block.id));
+  const open = structuredClone(
+    content.filter((block): block is ToolCallBlock => block.type === 'tool_call' && !settled.has(block.id)),
+  );
   const base = { created_at: new Date().toISOString(), run_id: run.run_id };
-  const asked = askedAgain(structuredClone(open), { ...base, reply_id: run.reply_id });
+  const asked = askedAgain(open, { ...base, reply_id: run.reply_id });
 
   const kept = content.filter((block) => !isStarted(block)).map(keyOf);
   const value = { reply_id: run.reply_id, keep_block_ids: kept, usage };
@@ -68,10 +70,11 @@ export function reopen(
     ];
   });
   const unknown = new Set(unrepeatable.map((result) => result.id));
+  const answers = answersTo(reply, signals, run, unknown);
   return {
     reply,
     rewound,
-    known: [...ends, ...asked, ...answersTo(reply, signals, run, unknown)],
+    known: [...ends, ...asked, ...decidedAs(open.filter(wasAsked), answers, run), ...answers],
     unknown,
     recorded: recordedIn(rows),
     turns: turnsIn(rows),

@@ -1,4 +1,5 @@
 import type { AgentEvent, EventOf } from '../core/events/agent-event.js';
+import { approvalOf } from '../core/events/approval-note.js';
 import type { ReplyReducer } from '../core/events/reply-reducer.js';
 import type { ToolCallBlock } from '../core/messages/block.js';
 import { newEventId } from '../platform/ids.js';
@@ -36,6 +37,26 @@ export function answersTo(
     }
     return events;
   });
+}
+
+/** What is on record of decisions whose answers are gone, as an answer to the same calls: it was given once and is not asked for again. */
+export function decidedAs(
+  calls: readonly ToolCallBlock[],
+  answers: readonly AgentEvent[],
+  { run_id, reply_id }: Pick<TakenRun, 'run_id' | 'reply_id'>,
+): AgentEvent[] {
+  const given = new Set(
+    answers.flatMap((it) => (it.type === 'USER_CONFIRM_RESULT' ? it.confirm_results : [])).map((it) => it.tool_call.id),
+  );
+  const confirm_results = calls
+    .filter((call) => !given.has(call.id))
+    .map((tool_call): Confirmed => {
+      const { cause, comment } = approvalOf(tool_call) ?? {};
+      const confirmed = tool_call.state === 'allowed';
+      return { confirmed, tool_call, rules: null, ...(cause && { cause }), ...(comment !== undefined && { comment }) };
+    });
+  const base = { id: newEventId(), created_at: new Date().toISOString(), run_id, reply_id };
+  return confirm_results.length > 0 ? [{ type: 'USER_CONFIRM_RESULT', ...base, confirm_results }] : [];
 }
 
 function confirmed(reply: ReplyReducer, given: CallConfirmation, { cause }: Answer): Confirmed {
