@@ -55,6 +55,15 @@ describe('expireApprovals', () => {
     expect((await ledger.claimOf(two))?.run).toMatchObject({ open_calls: ['ask1'] });
   });
 
+  it('goes on with the others when one session cannot be brought on', async () => {
+    const { session: broken, run } = await overdue('ask1');
+    const { session } = await overdue('ask1');
+    await ledger.sql(`UPDATE runs SET open_calls = '1' WHERE id = $1`, [run.run_id]);
+    expect(await ledger.store.expireApprovals(system, 10)).toEqual([ref(session)]);
+    expect(await statuses(broken)).toEqual(['pending']);
+    await expect(ledger.store.expireApprovals(system, 10)).rejects.toThrow('scalar');
+  });
+
   it('takes so many sessions at once, the oldest first', async () => {
     const sessions: string[] = [];
     for (let n = 3; n > 0; n--) {

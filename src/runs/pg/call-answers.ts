@@ -52,10 +52,19 @@ export class CallAnswers {
     });
   }
 
+  /** A session that cannot be brought on keeps no other one waiting. */
   async expire(limit: number): Promise<SessionRef[]> {
     const found = await this.database.run<SessionRef & Row>('approval-overdue', queries.OVERDUE_SESSIONS, [limit]);
     const gone: SessionRef[] = [];
-    for (const ref of found) if (await this.expireIn(ref)) gone.push(ref);
+    let failure: { error: unknown } | undefined;
+    for (const ref of found) {
+      try {
+        if (await this.expireIn(ref)) gone.push(ref);
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined && gone.length === 0) throw failure.error;
     return gone;
   }
 
