@@ -5,6 +5,7 @@ import { NO_USAGE, type Usage } from '../messages/message.js';
 import { isStorable } from '../messages/storable.js';
 import { collect, request, tool } from '../testing/reply-harness.js';
 import { finish, ScriptedModel, text, toolCall } from '../testing/scripted-model.js';
+import { STRUCTURED_OUTPUT_TOOL } from './structured-output.js';
 
 it('says nothing that the database cannot store, whatever models and tools say', async () => {
   const bad = tool('bad\0name', async function* () {
@@ -31,6 +32,8 @@ it('says nothing that the database cannot store, whatever models and tools say',
   ]);
   const named = tool('tool', async function* () {
     yield { type: 'text', text: 'a\0b' };
+    yield { type: 'url', media_type: 'a/\0', url: 'https://x.test/\ud83d' };
+    yield { type: 'data', media_type: '\ud83d', data: '\0' };
   });
   const req = request(model, { tools: [bad, named] });
   const events = await collect(req);
@@ -39,6 +42,15 @@ it('says nothing that the database cannot store, whatever models and tools say',
   expect(isStorable(deepText(req.reply.msg))).toBe(true);
   const [said] = req.reply.msg.content;
   expect(said).toMatchObject({ type: 'text', text: 'nul\u{fffd} and half 😀 pair' });
+});
+
+it('gives an answer in a fixed form that can be stored', async () => {
+  const structured = { type: 'object', additionalProperties: { type: 'string' } };
+  const answer = toolCall('s', STRUCTURED_OUTPUT_TOOL, '{"a\\u0000":"\\ud83d"}');
+  const req = request(new ScriptedModel([[...answer, finish()]]), { structured });
+  const events = await collect(req);
+  expect(events.at(-1)).toMatchObject({ structured_output: { 'a\u{fffd}': '\u{fffd}' } });
+  expect(isStorable(deepText(req.reply.msg))).toBe(true);
 });
 
 it('counts nothing that cannot be counted', async () => {

@@ -1,4 +1,5 @@
 import type { ReplyReducer } from '../events/reply-reducer.js';
+import { storableJson } from '../messages/storable.js';
 import type { ServiceTool } from './tool.js';
 import { looseJson } from './loose-json.js';
 import { parseToolInput } from './tool-input.js';
@@ -31,7 +32,7 @@ export function structuredOutputOf(reply: ReplyReducer, schema: Record<string, u
     if (block?.type !== 'tool_call' || block.name !== STRUCTURED_OUTPUT_TOOL) continue;
     if (reply.result(block.id)?.state !== 'success') continue;
     const parsed = parseToolInput(structuredOutputTool(schema), block.input, looseJson);
-    return parsed.ok ? { value: parsed.input } : null;
+    return parsed.ok ? { value: storableJson(parsed.input) } : null;
   }
   return null;
 }

@@ -2,6 +2,7 @@ import { countOffloads } from '../context/offload-store.js';
 import { ResultLimiter } from '../context/result-limiter.js';
 import { headOf } from '../context/text.js';
 import type { ToolCallBlock } from '../messages/block.js';
+import { storable } from '../messages/storable.js';
 import { onion } from './hooks.js';
 import type { Verdict } from './judging.js';
 import type { EventBody } from './event-body.js';
@@ -142,8 +143,9 @@ export class CallRun {
 
   private delta(chunk: ToolChunk): EventBody {
     if (chunk.type === 'text') return this.text(chunk.text);
-    const base = { tool_call_id: this.call.id, block_id: this.ctx.request.newId(), media_type: chunk.media_type };
-    const source = chunk.type === 'data' ? { data: chunk.data } : { url: chunk.url };
+    const media_type = storable(chunk.media_type);
+    const base = { tool_call_id: this.call.id, block_id: this.ctx.request.newId(), media_type };
+    const source = chunk.type === 'data' ? { data: storable(chunk.data) } : { url: storable(chunk.url) };
     return { type: 'TOOL_RESULT_DATA_DELTA', ...base, ...source };
   }
 
