@@ -45,19 +45,18 @@ export class ReplyRun {
     const { held, writer, resources } = this.stretch;
     const { run } = this.preparation;
     const { request, ledger } = this.work;
-    const { recorder } = ledger;
     if (!(await this.sayKnown())) return LEFT;
-    const { stop_ms, idle_ms, work_ms } = resources.config.runs;
-    const limits = { stop_ms, idle_ms, work_ms: work_ms - run.work_ms };
+    const { runs } = resources.config;
+    const limits = { ...runs, work_ms: runs.work_ms - run.work_ms };
     for await (const event of new SupervisedReply(request, this.work.handler, limits)) {
-      if (held.lost) return LEFT;
       if (this.failure !== undefined) throw this.failure;
+      if (held.lost) return LEFT;
       ledger.see(event);
       this.sample?.see(event);
       switch (event.type) {
         case 'REPLY_START': {
           const seq = writer.emit(event);
-          recorder.position ||= seq;
+          ledger.recorder.position ||= seq;
           break;
         }
         case 'REQUIRE_USER_CONFIRM':
@@ -86,6 +85,7 @@ export class ReplyRun {
       // What is held back has its number already: it comes first.
       if (this.stretch.lost && this.asked.length === 0) this.sayAgain();
     }
+    if (this.failure !== undefined) throw this.failure;
     if (held.lost) return LEFT;
     if (held.handover.aborted && !this.isAtRest) {
       // A model turn that is over is not made again by who goes on.
