@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AerieError } from '../platform/http/errors.js';
 import { Authenticator } from './authenticator.js';
 import { type AuthenticatedRequest, ROUTE_POLICY, type RoutePolicy } from './policy.js';
-import { requireScope } from './require-scope.js';
+import { requireScope } from './principal.js';
 
 /** Default deny: a route without a policy is closed, everything but a public one needs an identity. */
 @Injectable()

@@ -1,3 +1,5 @@
+import { AerieError } from '../platform/http/errors.js';
+
 /** What a token may be limited to. A caller without limits holds all of them but those that a token has to name. */
 export const SCOPES = [
   'agents:read',
@@ -42,6 +44,11 @@ export class Principal {
     if (userId !== this.user_id && !this.may('act_as')) throw new Error('the caller may not act for others');
     return new Principal(this.tenant_id, userId, this.scopes, this.expires_at);
   }
+}
+
+export function requireScope(principal: Principal, scope: Scope): void {
+  if (principal.may(scope)) return;
+  throw new AerieError('forbidden', `This needs the scope ${scope}.`, { required_scope: scope });
 }
 
 /**

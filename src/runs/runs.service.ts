@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { Principal } from '../auth/principal.js';
-import { requireScope } from '../auth/require-scope.js';
+import { type Principal, requireScope } from '../auth/principal.js';
 import { acceptInput, type InputMsg, type Msg } from '../core/messages/message.js';
 import { Config } from '../platform/config/config.js';
 import { AerieError, notFound } from '../platform/http/errors.js';

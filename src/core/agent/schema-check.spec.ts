@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 import { isCheckable, schemaIssues } from './schema-check.js';
 
 const within = <T>(ms: number, run: () => T): T => {
@@ -67,6 +68,19 @@ describe('schemaIssues', () => {
     const schema = { type: 'object', properties: { a: { $ref: 'https://example.com/a' } } };
     expect(isCheckable(schema)).toBe(false);
     expect(schemaIssues(schema, { a: 1 }, 9)).toEqual([]);
+  });
+
+  it('is not held up by a schema whose types multiply', () => {
+    let a: Record<string, unknown> = { type: 'string' };
+    for (let depth = 0; depth < 15; depth += 1) a = { type: ['object', 'object', 'object', 'null'], properties: { a } };
+    const schema = object({ a });
+    expect(within(1000, () => isCheckable(schema))).toBe(false);
+    expect(within(50, () => schemaIssues(schema, { a: 'x' }, 9))).toEqual(UNCHECKED);
+  });
+
+  it('keeps nothing of a schema', () => {
+    isCheckable(object({ a: { type: 'string', id: 'SchemaOfAClient' } }));
+    expect(z.toJSONSchema(z.globalRegistry).schemas).not.toHaveProperty('SchemaOfAClient');
   });
 
   it('can tell of a schema that is nested without end', () => {

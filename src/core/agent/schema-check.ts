@@ -6,13 +6,14 @@ const MAX_CHECK_MS = 100;
 const PAUSE_MS = 60_000;
 /** From this length on an input is checked under the clock, whatever its schema says. */
 const LONG_INPUT = 10_000;
-/** With these keywords the time of a check is no longer in proportion to schema and input: expressions that backtrack, branches that multiply. */
-const COSTLY = /"(?:pattern|patternProperties|\$ref|\$dynamicRef)"/;
+/** With these the time is no longer in proportion to schema and input: expressions that backtrack, branches and lists of types that multiply. */
+const COSTLY = /"(?:pattern|patternProperties|\$ref|\$dynamicRef)":|"type":\[/;
 
 const NOT_CHECKED = 'input: it cannot be checked against its schema in reasonable time';
 
 interface Check {
-  readonly type: z.ZodType;
+  /** Absent when it could not be compiled in time. */
+  readonly type?: z.ZodType;
   readonly isCostly: boolean;
   pausedUntil: number;
 }
@@ -27,36 +28,51 @@ const checks = new WeakMap<object, Check | null>();
 export function schemaIssues(schema: Record<string, unknown>, value: unknown, length: number): string[] {
   const check = checkOf(schema);
   if (check === null) return [];
-  if (performance.now() < check.pausedUntil) return [NOT_CHECKED];
-  const parse = () => check.type.safeParse(value);
+  const { type, isCostly, pausedUntil } = check;
+  if (type === undefined || performance.now() < pausedUntil) return [NOT_CHECKED];
+  const parse = () => type.safeParse(value);
   try {
-    const result = check.isCostly || length >= LONG_INPUT ? inTime(parse) : parse();
+    const result = isCostly || length >= LONG_INPUT ? inTime(parse) : parse();
     return result.success ? [] : result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`);
   } catch {
     // Out of time, or a schema that refers to itself without end.
-    check.pausedUntil = performance.now() + PAUSE_MS;
+    check.pausedUntil = pauseEnd();
     return [NOT_CHECKED];
   }
 }
 
 /** Whether values can be checked against the schema at all. */
 export function isCheckable(schema: Record<string, unknown>): boolean {
-  return checkOf(schema) !== null;
+  return checkOf(schema)?.type !== undefined;
 }
 
 function checkOf(schema: Record<string, unknown>): Check | null {
-  let check = checks.get(schema);
-  if (check === undefined) {
-    try {
-      const isCostly = COSTLY.test(JSON.stringify(schema));
-      check = { type: z.fromJSONSchema(schema), isCostly, pausedUntil: 0 };
-    } catch {
-      check = null;
-    }
-    checks.set(schema, check);
-  }
+  const known = checks.get(schema);
+  if (known === null || known?.type !== undefined) return known;
+  if (known !== undefined && performance.now() < known.pausedUntil) return known;
+  const check = compiled(schema);
+  checks.set(schema, check);
   return check;
 }
+
+function compiled(schema: Record<string, unknown>): Check | null {
+  try {
+    const text = JSON.stringify(schema);
+    const isCostly = COSTLY.test(text);
+    // A registry of its own: what is in that of all schemas under an id is never forgotten.
+    const compile = () => z.fromJSONSchema(schema, { registry: z.registry() });
+    const type = isCostly || text.length >= LONG_INPUT ? inTime(compile) : compile();
+    return { type, isCostly, pausedUntil: 0 };
+  } catch (error) {
+    return isTimeout(error) ? { isCostly: true, pausedUntil: pauseEnd() } : null;
+  }
+}
+
+const pauseEnd = (): number => performance.now() + PAUSE_MS;
+
+/** Made in the context of the script, it is no instance of the Error of this one. */
+const isTimeout = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 
 const CALL = new Script('call()');
 let work: (() => unknown) | null = null;
