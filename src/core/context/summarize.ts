@@ -4,7 +4,7 @@ import { callModel } from '../agent/model-turn.js';
 import { abandon, type ReplyContext } from '../agent/reply-context.js';
 import type { BoundModel } from '../agent/reply-request.js';
 import type { AgentEvent } from '../events/agent-event.js';
-import { countable, type ErrorType, type Msg } from '../messages/message.js';
+import { acceptInput, countable, type ErrorType, type Msg } from '../messages/message.js';
 import { ModelError, type ModelPart } from '../models/chat-model.js';
 import { SAVE_SUMMARY, SUMMARY_SYSTEM, summaryOf } from './summary.js';
 import type { TokenCounter } from './token-counter.js';
@@ -148,22 +148,9 @@ function promptOf(task: SummaryTask, entries: readonly string[], bound: BoundMod
   );
 }
 
-function question(ctx: ReplyContext, text: string): Msg {
-  const at = ctx.request.clock().toISOString();
-  const [id, block] = [ctx.request.newId(), ctx.request.newId()];
-  return {
-    id,
-    name: 'user',
-    role: 'user',
-    content: [{ type: 'text', id: block, text, created_at: at, finished_at: at }],
-    metadata: {},
-    created_at: at,
-    finished_at: at,
-    finished_reason: null,
-    usage: null,
-    error: null,
-    structured_output: null,
-  };
+function question({ request }: ReplyContext, text: string): Msg {
+  const input = { name: 'user', role: 'user' as const, content: text };
+  return acceptInput(input, request.newId, request.clock().toISOString());
 }
 
 const defaultSleep = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal });

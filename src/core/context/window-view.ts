@@ -1,5 +1,5 @@
 import type { ContentBlock } from '../messages/block.js';
-import type { Msg } from '../messages/message.js';
+import { acceptInput, type Msg } from '../messages/message.js';
 import type { WindowContext } from '../state/session-state.js';
 
 /** A place between two model turns: before this block of this message. */
@@ -52,20 +52,8 @@ export function summaryMessage(window: WindowContext): Msg {
   let msg = summaries.get(window);
   if (msg === undefined) {
     const id = `context-summary-${window.compressions}`;
-    const at = new Date(0).toISOString();
-    msg = {
-      id,
-      name: 'user',
-      role: 'user',
-      content: [{ type: 'text', id: `${id}-text`, text: window.summary, created_at: at, finished_at: at }],
-      metadata: {},
-      created_at: at,
-      finished_at: at,
-      finished_reason: null,
-      usage: null,
-      error: null,
-      structured_output: null,
-    };
+    const input = { id, name: 'user', role: 'user' as const, content: window.summary };
+    msg = acceptInput(input, () => `${id}-text`, new Date(0).toISOString());
     summaries.set(window, msg);
   }
   return msg;

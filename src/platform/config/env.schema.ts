@@ -142,7 +142,7 @@ export const EnvSchema = z.object({
     .describe('Interval of the search for calls that nobody answered in time; 0: this process does not search'),
   AERIE_CONTEXT_MAX_MESSAGES: integer(2, 100_000)
     .default(400)
-    .describe('Newest messages of a session that are shown to the model'),
+    .describe('Newest messages of a session that are shown to the model, at most'),
   AERIE_MODEL_MAX_RETRIES: integer(0, 10).default(2).describe('Retries of a model call before its first token'),
   AERIE_OFFLOAD_MAX_BYTES: integer(0, 1_099_511_627_776)
     .default(104_857_600)
