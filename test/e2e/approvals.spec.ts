@@ -254,6 +254,30 @@ describe('a call that is asked about', () => {
   });
 });
 
+describe('a session that is copied while a call is asked about', () => {
+  it('has nothing to answer in the copy, and its own question stays open', async () => {
+    const [approval] = await ask(note('mine'));
+    if (!approval) throw new Error('nothing is asked');
+    const { session_id: copy } = await client.ok<{ session_id: string }>('POST', `/sessions/${session_id}/fork`, {});
+    expect(await pendingOf(copy)).toEqual([]);
+    const inCopy = await client.request('POST', '/chat', {
+      session_id: copy,
+      input: {
+        type: 'USER_CONFIRM_RESULT',
+        reply_id: approval.reply_id,
+        confirm_results: [{ tool_call: { id: approval.tool_call_id }, rules: null, confirmed: true }],
+      },
+    });
+    expect(refusal(inCopy)).toEqual([409, 'not_awaited']);
+    const { messages } = await client.messages(copy);
+    expect(messages.at(-1)).toMatchObject({ id: approval.reply_id, finished_reason: 'interrupted' });
+    expect((await decide(approval.id, { decision: 'approve' })).status).toBe(200);
+    await ended(approval.run_id);
+    expect(await results()).toEqual([['success', 'noted mine']]);
+    expect((await client.messages(copy)).messages).toEqual(messages);
+  });
+});
+
 describe('several decisions at once', () => {
   it('are each taken by itself', async () => {
     const [one, two, three] = await ask('whoami {}', note('b'), 'read_notes {}');

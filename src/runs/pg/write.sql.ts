@@ -5,7 +5,8 @@ const OPEN = `greatest(0, extract(epoch FROM now() - r.resumed_at) * 1000)::bigi
 /**
  * What holders write, many in one statement. $1: `WriteItem[]` as JSON, one of a session at most. Gives a row for each holder that still is
  * one. A run that was asked to stop is neither completed nor parked, and one that is to be rolled back not just interrupted (`stopped`, nothing is written). The lease is given back when the
- * session has nothing to do: the count of what waits is on the lease row itself.
+ * session has nothing to do: the count of what waits is on the lease row itself. What few writes have stands behind a condition on all of
+ * them, which is looked at once: a plan that was made while the tables were small would read these for nothing.
  */
 export const WRITE = `
   WITH x AS MATERIALIZED (
@@ -22,7 +23,7 @@ export const WRITE = `
   ), consumed AS (
     -- What was removed by this very write is counted: said again after a lost answer it removes nothing.
     DELETE FROM session_inputs i USING l
-    WHERE NOT l.refused AND cardinality(l.consumed) > 0 AND i.tenant_id = l.tenant_id AND i.id = ANY(l.consumed)
+    WHERE (SELECT bool_or(cardinality(l.consumed) > 0) FROM l) AND NOT l.refused AND cardinality(l.consumed) > 0 AND i.tenant_id = l.tenant_id AND i.id = ANY(l.consumed)
     RETURNING l.n, i.kind
   ), c AS (
     SELECT l.*, greatest(0, l.signals - (SELECT count(*) FROM consumed i WHERE i.n = l.n AND i.kind <> 'hint')) AS left_signals,
@@ -78,7 +79,7 @@ export const WRITE = `
     ON CONFLICT (tenant_id, session_id, reply_id, step) DO UPDATE SET data = EXCLUDED.data, removed_at = EXCLUDED.removed_at
   ), removed AS (
     UPDATE messages m SET removed_at = now() FROM d
-    WHERE d.remove AND d.outcome <> 'stopped' AND m.tenant_id = d.tenant_id AND m.session_id = d.session_id
+    WHERE (SELECT bool_or(d.remove) FROM d) AND d.remove AND d.outcome <> 'stopped' AND m.tenant_id = d.tenant_id AND m.session_id = d.session_id
       AND m.reply_id = d.reply_id AND m.step <> d.step
   ), tool AS (
     INSERT INTO tool_calls (tenant_id, session_id, reply_id, tool_call_id, run_id, name, state, result, settled_at)
@@ -103,26 +104,26 @@ export const WRITE = `
   ), before AS (
     -- The other kinds write it with the rest of the run: a row is updated once in a statement.
     UPDATE runs r SET state_before = d.state_before FROM d
-    WHERE d.kind = 'step' AND d.state IS NOT NULL AND r.tenant_id = d.tenant_id AND r.id = d.run_id AND r.state_before IS NULL
+    WHERE (SELECT bool_or(d.state IS NOT NULL) FROM d) AND d.kind = 'step' AND d.state IS NOT NULL AND r.tenant_id = d.tenant_id AND r.id = d.run_id AND r.state_before IS NULL
   ), session AS (
     -- What the run had saved is on its row since an earlier write: only the holder writes it.
-    UPDATE sessions s SET state = CASE WHEN d.remove THEN r.state_before ELSE d.state END
-    FROM d JOIN runs r ON r.tenant_id = d.tenant_id AND r.id = d.run_id
-    WHERE s.tenant_id = d.tenant_id AND s.id = d.session_id AND d.outcome <> 'stopped'
-      AND CASE WHEN d.remove THEN r.state_before IS NOT NULL ELSE d.state IS NOT NULL END
+    UPDATE sessions s SET state = CASE WHEN d.remove
+      THEN coalesce((SELECT r.state_before FROM runs r WHERE r.tenant_id = d.tenant_id AND r.id = d.run_id), s.state) ELSE d.state END
+    FROM d
+    WHERE (SELECT bool_or(d.remove OR d.state IS NOT NULL) FROM d) AND s.tenant_id = d.tenant_id AND s.id = d.session_id
+      AND d.outcome <> 'stopped' AND (d.remove OR d.state IS NOT NULL)
   ), asked AS (
     INSERT INTO approvals (tenant_id, id, user_id, session_id, run_id, reply_id, tool_call_id, tool_name, kind, input, input_hash, message,
       suggested_rules, expires_at)
-    SELECT d.tenant_id, a.id, r.user_id, d.session_id, d.run_id, d.reply_id, a.tool_call_id, a.tool_name, a.kind, a.input, a.input_hash, a.message,
+    SELECT d.tenant_id, a.id, (SELECT r.user_id FROM runs r WHERE r.tenant_id = d.tenant_id AND r.id = d.run_id), d.session_id, d.run_id, d.reply_id, a.tool_call_id, a.tool_name, a.kind, a.input, a.input_hash, a.message,
       a.suggested_rules, now() + d.approval_ttl_ms * interval '1 millisecond'
-    FROM d JOIN runs r ON r.tenant_id = d.tenant_id AND r.id = d.run_id
-    CROSS JOIN jsonb_to_recordset(d.approvals) AS a (id uuid, tool_call_id text, tool_name text, kind text, input text, input_hash text,
+    FROM d CROSS JOIN jsonb_to_recordset(d.approvals) AS a (id uuid, tool_call_id text, tool_name text, kind text, input text, input_hash text,
       message text, suggested_rules jsonb)
     WHERE d.kind = 'park' AND d.outcome <> 'stopped'
     ON CONFLICT DO NOTHING
   ), voided AS (
     UPDATE approvals a SET status = 'voided', decided_at = now() FROM d
-    WHERE d.kind = 'finish' AND d.voids AND d.outcome <> 'stopped' AND a.tenant_id = d.tenant_id AND a.session_id = d.session_id
+    WHERE (SELECT bool_or(d.voids) FROM d) AND d.kind = 'finish' AND d.voids AND d.outcome <> 'stopped' AND a.tenant_id = d.tenant_id AND a.session_id = d.session_id
       AND a.run_id = d.run_id AND a.status = 'pending'
   )
   SELECT n, outcome, stop_mode, left_hints::int AS hints FROM d`;
