@@ -35,6 +35,7 @@ export class Follower {
   private readonly closing = new AbortController();
   private connection = new AbortController();
   private paused = false;
+  private stopsAt: ((event: AgentEvent) => boolean) | null = null;
   private waiters: (() => void)[] = [];
   private readonly done: Promise<unknown>;
 
@@ -88,6 +89,12 @@ export class Follower {
     this.connection.abort();
   }
 
+  /** Stays away until `resume` from the first event on that fits and is still to come: what came with it is not heard. */
+  async pauseAt(fits: (event: AgentEvent) => boolean): Promise<void> {
+    this.stopsAt = fits;
+    await this.until(fits);
+  }
+
   /** Stays away until `resume`. */
   pause(): void {
     this.paused = true;
@@ -132,11 +139,16 @@ export class Follower {
   }
 
   private take(followed: Followed): void {
+    if (this.paused) return;
     if (followed.seq <= this.cursor)
       this.faults.push(`${followed.event.type} has number ${followed.seq} after ${this.cursor}`);
     this.cursor = Math.max(this.cursor, followed.seq);
     this.seen.push(followed);
     this.inbox.push(followed);
+    if (this.stopsAt?.(followed.event) === true) {
+      this.stopsAt = null;
+      this.pause();
+    }
     this.wake();
   }
 

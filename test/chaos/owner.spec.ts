@@ -176,8 +176,7 @@ describe('a log that is lost together with its owner', () => {
       const owner = await stage.worker();
       const { run_id } = await client.say(session_id, script('d', 60, 50));
       const behind = follow();
-      await behind.until((event) => event.type === 'TEXT_BLOCK_START');
-      behind.pause();
+      await behind.pauseAt((event) => event.type === 'TEXT_BLOCK_START');
       await follower.until(isDelta('tok3 '));
       await Promise.all([
         owner.kill(),
@@ -201,8 +200,7 @@ describe('a log that is lost while its owner lives', () => {
     await stage.worker();
     const { run_id } = await client.say(session_id, script('l', 60, 50));
     const behind = follow();
-    await behind.until((event) => event.type === 'TEXT_BLOCK_START');
-    behind.pause();
+    await behind.pauseAt((event) => event.type === 'TEXT_BLOCK_START');
     await follower.until(isDelta('tok3 '));
     if (how === 'emptied') await stage.redis((redis) => redis.flushall());
     else {
