@@ -156,10 +156,10 @@ describe.each(SHAPES)('%s', (provider, wire) => {
       pending = parts.next();
     }
     await arrived.promise;
-    const aborted = performance.now();
+    // By the clock of the event loop: a process that was not run meanwhile is late with both.
+    const late = new Promise((resolve) => setTimeout(resolve, 100, 'late'));
     controller.abort(reason);
-    await expect(pending).rejects.toBe(reason);
-    expect(performance.now() - aborted).toBeLessThan(100);
+    await expect(Promise.race([pending, late])).rejects.toBe(reason);
     await closed.promise;
   });
 });
