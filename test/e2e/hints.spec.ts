@@ -154,9 +154,14 @@ it('for a session that cannot answer is said in one reply that fails', async () 
     (await client.ok<{ runs: { status: string }[] }>('GET', `/sessions/${bare.session_id}/runs`)).runs.map(
       (it) => it.status,
     );
-  await eventually(async () => ((await runs())[0] === 'failed' ? true : undefined));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  // A hint that waits on would keep the session from being idle, and wake it again.
+  await eventually(async () => {
+    const { status } = await client.ok<{ status: string }>('GET', `/sessions/${bare.session_id}/status`);
+    return (await runs())[0] === 'failed' && status === 'idle' ? true : undefined;
+  });
   expect(await runs()).toEqual(['failed']);
+  const [lease] = await database.sql(`SELECT hints FROM session_leases WHERE session_id = '${bare.session_id}'`);
+  expect(lease).toEqual({ hints: 0 });
   const { messages } = await client.messages(bare.session_id);
   expect(messages.flatMap(({ content }) => content)).toMatchObject([{ type: 'hint', hint: 'Anybody?' }]);
 });
