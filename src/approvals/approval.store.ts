@@ -16,20 +16,24 @@ export interface CallDecision {
   readonly message_id?: string;
 }
 
-export interface ApprovalRecord {
+/** What is asked of somebody outside about one call. `input` is the JSON text of the call, `input_hash` its SHA-256 in hex. */
+export interface NewApproval {
   readonly id: string;
+  readonly tool_call_id: string;
+  readonly tool_name: string;
+  readonly kind: CallKind;
+  readonly input: string;
+  readonly input_hash: string;
+  /** Why it is asked. */
+  readonly message: string | null;
+  readonly suggested_rules: readonly PermissionRule[];
+}
+
+export interface ApprovalRecord extends NewApproval {
   readonly session_id: string;
   readonly agent_id: string;
   readonly run_id: string;
   readonly reply_id: string;
-  readonly tool_call_id: string;
-  readonly tool_name: string;
-  readonly kind: CallKind;
-  /** JSON text of the call as it was asked about, and the SHA-256 of that in hex. */
-  readonly input: string;
-  readonly input_hash: string;
-  readonly message: string | null;
-  readonly suggested_rules: readonly PermissionRule[];
   readonly status: ApprovalStatus;
   readonly created_at: Date;
   readonly expires_at: Date;

@@ -1,22 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { ApprovalStatus, CallDecision, CallKind } from '../approvals/approval.store.js';
+import type { ApprovalStatus, CallDecision, CallKind, NewApproval } from '../approvals/approval.store.js';
 import { approvalOf } from '../core/events/approval-note.js';
 import type { HintBlock, PermissionRule, ToolCallBlock, ToolResultBlock } from '../core/messages/block.js';
 import { newId } from '../platform/ids.js';
 import type { ExternalExecutionInput } from './run.schema.js';
-
-/** What is asked of somebody outside about one call. `input` is the JSON text of the call, `input_hash` its SHA-256 in hex. */
-export interface NewApproval {
-  readonly id: string;
-  readonly tool_call_id: string;
-  readonly tool_name: string;
-  readonly kind: CallKind;
-  readonly input: string;
-  readonly input_hash: string;
-  /** Why it is asked. */
-  readonly message: string | null;
-  readonly suggested_rules: readonly PermissionRule[];
-}
 
 export interface CallConfirmation {
   readonly tool_call_id: string;

@@ -1,5 +1,6 @@
+import type { NewApproval } from '../approvals/approval.store.js';
 import type { ReplyReducer } from '../core/events/reply-reducer.js';
-import { type NewApproval, newApproval } from './answers.js';
+import { newApproval } from './answers.js';
 import type { OpenCall } from './run.store.js';
 
 /** Calls of a reply that wait for somebody outside. */

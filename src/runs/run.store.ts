@@ -1,4 +1,5 @@
 import type { CallKind } from '../approvals/approval.store.js';
+import type { NewApproval } from '../approvals/approval.store.js';
 import type { Principal, SystemPrincipal } from '../auth/principal.js';
 import type { ErrorInfo, ErrorType, Msg, Usage } from '../core/messages/message.js';
 import type { HintBlock, ToolResultBlock } from '../core/messages/block.js';
@@ -6,7 +7,7 @@ import type { SessionState } from '../core/state/session-state.js';
 import type { SessionRef } from '../platform/redis/keys.js';
 import type { MessageRow, StepData } from '../sessions/transcript-rows.js';
 import type { Delivered, NewHint } from './inbox.js';
-import type { Answer, Answered, NewApproval, TurnedDown } from './answers.js';
+import type { Answer, Answered, TurnedDown } from './answers.js';
 
 /**
  * queued → running → completed | failed | interrupted (stopped at work or while it waited), or cancelled (stopped before it started).
