@@ -1,5 +1,4 @@
-import type { NewApproval } from '../../src/approvals/approval.store.js';
-import type { CallKind } from '../../src/approvals/approval.store.js';
+import type { CallKind, NewApproval } from '../../src/approvals/approval.store.js';
 import { withApproval } from '../../src/core/events/approval-note.js';
 import { newId } from '../../src/platform/ids.js';
 import { type Answer, type CallConfirmation, newApproval, resultOf, sha256 } from '../../src/runs/answers.js';
