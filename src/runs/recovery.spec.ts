@@ -68,3 +68,15 @@ describe('reopen', () => {
     expect(turnsOf(rowsOf([call('a'), toolResult('a')], [hint, call('b')]))).toBe(2);
   });
 });
+
+describe('a transcript that is read between what is known and the next start of its reply', () => {
+  it('goes on with that start', () => {
+    const running = toolResult('a', { state: 'running', finished_at: null });
+    const { reply, known } = reopen(rowsOf([call('a'), running]), [], run, 'agent', new Toolkit());
+    for (const event of known) reply.apply(event);
+    const next = { id: 'e', created_at: reply.msg.created_at, session_id: 's', reply_id: 'reply' };
+    const start = { ...next, type: 'REPLY_START' as const, name: 'agent', role: 'assistant' as const };
+    expect(known.map(({ type }) => type)).toContain('TOOL_RESULT_END');
+    checkGrammar([...expand([reply.msg], { session_id: 's' }), start]);
+  });
+});

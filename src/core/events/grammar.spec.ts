@@ -31,6 +31,10 @@ describe('accepted', () => {
     ['a reply without a model call', [start, make.replyEnd('error')]],
     ['a text', [user, start, make.hint(), ...turn(...text), make.replyEnd()]],
     [
+      'a reply that somebody goes on with behind a result',
+      [...called, ...result, start, ...turn(...text), make.replyEnd()],
+    ],
+    [
       'interleaved blocks',
       [
         start,
@@ -140,6 +144,8 @@ describe('refused', () => {
     ['a second open reply', [start, { ...make.replyStart(), reply_id: 'r2' }], /the open reply is r/],
     ['a second reply beside a parked one', [...asked, { ...make.replyStart(), reply_id: 'r2' }], /the open reply is r/],
     ['a restart of a running reply', [start, start], /the reply is running/],
+    ['a second restart behind a result', [...called, make.resultStart(), make.resultEnd(), start, start], /is running/],
+    ['a restart beside a running tool', [...called, make.resultStart(), start], /the reply is running/],
     ['a second restart after a rewind', [start, make.rewound([]), start, start], /the reply is running/],
     ['a restart of an ended reply', [start, make.replyEnd(), start], /the reply has ended/],
     ['another reply id', [start, { ...make.modelStart, reply_id: 'x' }], /the open reply is r/],

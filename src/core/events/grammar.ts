@@ -19,6 +19,7 @@ export class GrammarError extends Error {
  * - At most one reply is open; only it may be spoken of. A parked reply is open, but lets user messages pass.
  * - Text, thinking, data and tool calls live inside a model call and are closed when it ends; hints and tool results outside.
  * - The next model call waits for the results of all calls; so does the end of the reply.
+ * - REPLY_START comes again where somebody goes on with the reply: when it is parked, after a rewind, and behind answers and results.
  * - REQUIRE_* parks: until REPLY_START (same id) only answers, further parking and its closing follow: interrupted or failed.
  * - `reply_rewound` names finished blocks of the reply that is open, or of the last one; a call without a kept result must belong to the
  *   last model turn that is kept. The reply is then open with these blocks.
@@ -27,7 +28,7 @@ export class GrammarChecker {
   private state: 'idle' | 'open' | 'parked' = 'idle';
   private reply: ReplyState | null = null;
   private readonly seen = new Set<string>();
-  /** Answers came to a reply that had started again only to wait: it starts once more. */
+  /** The last was an answer, or a result behind which nothing runs: somebody may go on with the reply from here. */
   private restartable = false;
   /** EXCEED_MAX_ITERS was the last event. */
   private exceeded = false;
@@ -180,6 +181,7 @@ export class GrammarChecker {
     const id = event.tool_call_id;
     this.outside(event, reply);
     if (event.type === 'TOOL_RESULT_START') {
+      this.restartable = false;
       return this.check(event, reply.startResult(id), `call ${id} is unknown or has a result`);
     }
     this.check(event, reply.isRunning(id), `the result of ${id} is not running`);
@@ -190,6 +192,7 @@ export class GrammarChecker {
       'while parked a result can only be interrupted or fail',
     );
     reply.endResult(id);
+    this.restartable = reply.runningResults === 0;
   }
 
   private custom(event: EventOf<'CUSTOM'>): void {
