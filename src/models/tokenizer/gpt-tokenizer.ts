@@ -1,4 +1,5 @@
-import { countTokens, setMergeCacheSize } from 'gpt-tokenizer/encoding/o200k_base';
+import { createRequire } from 'node:module';
+import type * as Encoding from 'gpt-tokenizer/encoding/o200k_base';
 import { TokenCounter } from '../../core/context/token-counter.js';
 import type { Tokenizer } from '../../core/context/tokenizer.js';
 
@@ -13,7 +14,16 @@ const REMEMBERED = 20_000;
 /** What looks like a special token is text like any other. */
 const PLAIN = { allowedSpecial: new Set<string>(), disallowedSpecial: new Set<string>() };
 
-setMergeCacheSize(REMEMBERED);
+let loaded: typeof Encoding | undefined;
+
+/** Its tables take a seventh of a second and 28 MB: they are read when a conversation is first long enough to be counted. */
+function encoding(): typeof Encoding {
+  if (loaded === undefined) {
+    loaded = createRequire(import.meta.url)('gpt-tokenizer/encoding/o200k_base') as typeof Encoding;
+    loaded.setMergeCacheSize(REMEMBERED);
+  }
+  return loaded;
+}
 
 /** Tokens of a model per token of o200k_base, by the type of its credential: on the safe side, for most providers publish no tokenizer. */
 export const FACTORS: Readonly<Record<string, number>> = {
@@ -40,7 +50,7 @@ function countSlices(text: string, slices: number, step: number): number {
   let tokens = 0;
   for (let index = 0; index < slices; index += 1) {
     const start = Math.floor(index * step);
-    tokens += countTokens(text.slice(start, start + SLICE), PLAIN);
+    tokens += encoding().countTokens(text.slice(start, start + SLICE), PLAIN);
   }
   return tokens;
 }
