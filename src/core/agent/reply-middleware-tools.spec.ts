@@ -1,29 +1,14 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { allow, ask, deny } from '../permissions/permission-decision.js';
 import { permissionContext } from '../permissions/permission-context.js';
-import { outcomes, PlayedReply } from '../testing/played-reply.js';
+import { outcomes } from '../testing/played-reply.js';
+import { done, echo, type Hooks, scene } from '../testing/middleware-scene.js';
 import { request, tool } from '../testing/reply-harness.js';
-import { finish, ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
+import { finish, ScriptedModel, toolCall } from '../testing/scripted-model.js';
 import type { AgentMiddleware } from './middleware.js';
-import type { ReplyRequest } from './reply-request.js';
 import { ToolError } from './tool.js';
 
-const done: ScriptStep[] = [...text('Done'), finish()];
-const oneCall: ScriptStep[] = [...toolCall('a', 'echo', { n: 1 }), finish()];
 const reason = { type: 'safety', code: 'test' } as const;
-
-const echo = tool('echo', async function* (input) {
-  yield { type: 'text', text: JSON.stringify(input) };
-});
-
-type Hooks = Omit<AgentMiddleware, 'name'>;
-function scene(hooks: readonly Hooks[], scripts: ScriptStep[][] = [oneCall, done], rest: Partial<ReplyRequest> = {}) {
-  const middleware = hooks.map((it, index) => ({ name: `m${index}`, ...it }));
-  const errors: unknown[] = [];
-  const onError = (error: unknown) => errors.push(error);
-  const model = new ScriptedModel(scripts);
-  return { model, errors, played: new PlayedReply(request(model, { tools: [echo], middleware, onError, ...rest })) };
-}
 
 describe('listTools', () => {
   const extra = tool('extra', async function* () {

@@ -2,28 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { ModelError } from '../models/chat-model.js';
 import { ask } from '../permissions/permission-decision.js';
 import { AgentState } from '../state/session-state.js';
-import { outcomes, PlayedReply } from '../testing/played-reply.js';
-import { request, tool } from '../testing/reply-harness.js';
-import { finish, ScriptedModel, text, toolCall, type ScriptStep } from '../testing/scripted-model.js';
+import { outcomes } from '../testing/played-reply.js';
+import { done, type Hooks, oneCall, scene } from '../testing/middleware-scene.js';
+import { finish, ScriptedModel, text } from '../testing/scripted-model.js';
 import type { AgentMiddleware, Events } from './middleware.js';
-import type { ReplyRequest } from './reply-request.js';
 
-const done: ScriptStep[] = [...text('Done'), finish()];
-const oneCall: ScriptStep[] = [...toolCall('a', 'echo', { n: 1 }), finish()];
 const reason = { type: 'safety', code: 'test' } as const;
-
-const echo = tool('echo', async function* (input) {
-  yield { type: 'text', text: JSON.stringify(input) };
-});
-
-type Hooks = Omit<AgentMiddleware, 'name'>;
-function scene(hooks: readonly Hooks[], scripts: ScriptStep[][] = [oneCall, done], rest: Partial<ReplyRequest> = {}) {
-  const middleware = hooks.map((it, index) => ({ name: `m${index}`, ...it }));
-  const errors: unknown[] = [];
-  const onError = (error: unknown) => errors.push(error);
-  const model = new ScriptedModel(scripts);
-  return { model, errors, played: new PlayedReply(request(model, { tools: [echo], middleware, onError, ...rest })) };
-}
 
 /** Passes everything on and notes when it begins and ends. */
 function noting(name: string, log: string[]): Hooks {

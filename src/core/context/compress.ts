@@ -130,6 +130,7 @@ async function* decided(ctx: ReplyContext, propose: () => Proposal): Proposal {
     return answer.promise;
   };
   const decision = onion(hooks, core, (hook, next) => hook(ctx.hooks.scope, next))().then((made) => ({ made }));
+  // It is raced for below, but not while a proposal is made: what it throws then is heard by the next race, or the reply has ended.
   decision.catch(() => undefined);
   for (;;) {
     const step = await ctx.race(() => {
